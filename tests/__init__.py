@@ -1,0 +1,1 @@
+"""Checks of the notebooks and the offline AWS that they run on."""

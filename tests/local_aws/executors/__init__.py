@@ -1,0 +1,1 @@
+"""One module per AWS service, named as boto3 names it; imported on that service's first request."""
