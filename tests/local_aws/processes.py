@@ -1,4 +1,4 @@
-"""Programs that the offline AWS runs: in a process group of their own, with nothing of the reader's.
+"""Programs that the offline AWS runs, each in a process group and an environment of its own.
 
 Every program carries a variable that names the server it belongs to, and every file it gets lies
 under that server's folder. So whatever a killed server has left behind can be found, and is removed
