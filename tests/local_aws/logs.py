@@ -28,12 +28,13 @@ class LogStream:
         if not lines:
             return
         backend = self._backend()
-        self._open()
+        self.open()
         milliseconds = int(time.time() * 1000)
         events = [{"timestamp": milliseconds, "message": line or " "} for line in lines]
         backend.put_log_events(self.group, self.stream, events)
 
-    def _open(self) -> None:
+    def open(self) -> None:
+        """Make the group and the stream, if they are not there yet."""
         if self._is_open:
             return
         backend = self._backend()

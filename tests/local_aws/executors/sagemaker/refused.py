@@ -1,0 +1,37 @@
+"""What moto would answer for SageMaker without doing it: refused instead.
+
+moto reports these as done at once, with results it made up or none at all, and a reader would
+believe them. Whoever writes an executor for one removes it here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...errors import not_implemented
+from ...gateway import Call, handles
+
+PRETENDED = {
+    "sagemaker": [
+        "CreateAutoMLJobV2",
+        "CreateCluster",
+        "CreateCompilationJob",
+        "CreateDomain",
+        "CreateFeatureGroup",
+        "CreateHyperParameterTuningJob",
+        "CreateNotebookInstance",
+        "CreateTransformJob",
+        "StartNotebookInstance",
+        "StartPipelineExecution",
+    ],
+    "sagemaker-runtime": ["InvokeEndpointAsync"],
+}
+
+
+def refuse(call: Call) -> Any:
+    """Answer 501 and name the operation."""
+    raise not_implemented(call.service, call.operation)
+
+
+for _service, _operations in PRETENDED.items():
+    handles(_service, *_operations)(refuse)
