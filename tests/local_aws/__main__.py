@@ -27,8 +27,12 @@ def main(arguments: list[str] | None = None) -> int:
     }[options.action]()
     if not command:
         _parser().error("exec: say which command to run: exec -- COMMAND …")
-    with LocalAWS(account=options.account, region=options.region, faults=options.faults) as aws:
-        return _run(command, aws.environ)
+    try:
+        with LocalAWS(account=options.account, region=options.region, faults=options.faults) as aws:
+            return _run(command, aws.environ)
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,6 +6,7 @@ them the account, so that no executor needs a reset of its own unless it runs so
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 import string
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-ACCOUNT_ID = "123456789012"
+ACCOUNT_ID = os.environ.get("MOTO_ACCOUNT_ID", "123456789012")
 EXECUTION_ROLE_NAME = "AmazonSageMaker-ExecutionRole-20260101T000000"
 EXECUTION_ROLE_ARN = f"arn:aws:iam::{ACCOUNT_ID}:role/service-role/{EXECUTION_ROLE_NAME}"
 NOTEBOOK = "notebook"

@@ -57,7 +57,7 @@ _LISTINGS: dict[str, list[tuple[str, str]]] = {
     "secretsmanager": [("list_secrets", "SecretList[].Name")],
     "kms": [("list_aliases", "Aliases[?!starts_with(AliasName, 'alias/aws/')].AliasName")],
     "iam": [
-        ("list_roles", "Roles[].RoleName"),
+        ("list_roles", "Roles[?!contains(Path, 'service-role')].RoleName"),
         ("list_users", "Users[].UserName"),
         ("list_policies", "Policies[?starts_with(Arn, 'arn:aws:iam::1')].PolicyName"),
     ],
