@@ -122,7 +122,7 @@ def check_table(table: pd.DataFrame) -> None:
         raise DataError(
             f"{unlabelled} rows have no value in '{LABEL}'; leave out flights that never arrived"
         )
-    strange = sorted(set(table[LABEL].unique()) - {0, 1})
+    strange = sorted(set(table[LABEL].unique().tolist()) - {0, 1})
     if strange:
         raise DataError(f"'{LABEL}' must be 0 or 1, found {strange[:3]}")
     text = [name for name in NUMERIC if not pd.api.types.is_numeric_dtype(table[name])]

@@ -125,9 +125,7 @@ def test_missing_output_folder_is_named(tmp_path: Path) -> None:
         make_flights.make_flights(tmp_path / "nowhere")
 
 
-def test_failed_write_keeps_the_old_file(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_failed_write_keeps_the_old_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "airlines.parquet"
     shutil.copy(DATA / "airlines.parquet", path)
 
