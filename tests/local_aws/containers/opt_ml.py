@@ -13,7 +13,6 @@ path if it wrote one into them. All other folders of the machine are visible to 
 
 from __future__ import annotations
 
-import contextlib
 import io
 import re
 import shutil
@@ -25,6 +24,7 @@ _PUBLIC = "/opt/ml"
 _TEXT_SUFFIXES = {
     ".cfg", ".conf", ".env", ".ini", ".json", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml",
 }  # fmt: skip
+_PIP_PROGRAMS = Path(__file__).parent / "pip_stub" / "bin"
 # Where AWS's images for XGBoost and scikit-learn have their Python.
 _PYTHON_ON_AWS = "/miniconda3"
 
@@ -43,6 +43,8 @@ class OptMl:
         self.path.mkdir(parents=True, exist_ok=True)
         (self.root / "root").mkdir(exist_ok=True)
         (self.root / "tmp").mkdir(exist_ok=True)
+        # `pip` as a job finds it on its PATH; copied, so that the path is one of the container's.
+        shutil.copytree(_PIP_PROGRAMS, self.root / "bin", dirs_exist_ok=True)
         prefixes = {sys.prefix, sys.base_prefix} - {"/usr", "/usr/local", "/"}
         parts = sorted(map(re.escape, prefixes), key=len, reverse=True)
         self._python = re.compile("|".join(parts)) if parts else None
@@ -50,8 +52,9 @@ class OptMl:
 
     def inward(self, text: str) -> str:
         """The text as the job must read it: with private paths."""
-        # `/opt/mlflow` is another folder.
-        return re.sub(rf"{_PUBLIC}(?![\w-])", lambda _: str(self.path), text)
+        # `/opt/mlflow` is another folder, and what is private already stays as it is.
+        pattern = rf"(?<!{re.escape(str(self.root))}){_PUBLIC}(?![\w-])"
+        return re.sub(pattern, lambda _: str(self.path), text)
 
     def outward(self, text: str) -> str:
         """The text as AWS would show it: with `/opt/ml`, and Python where its images have it."""
@@ -69,33 +72,43 @@ class OptMl:
             raise ValueError(f"{path} is not a path inside the container; use one below /opt/ml.")
         return place
 
-    def adopt_code(self, folder: Path) -> None:
-        """Rewrite the paths in the scripts of a folder, and in those in its `.tar.gz` archives."""
-        for path in folder.rglob("*"):
+    def adopt_code(self, folder: Path) -> bool:
+        """Rewrite the paths in the scripts of a folder, and in those in its `.tar.gz` archives.
+
+        Returns whether there was anything to rewrite.
+        """
+        changed = False
+        for path in sorted(folder.rglob("*")):
             if path.is_file() and path.name.endswith((".tar.gz", ".tgz")):
-                self._adopt_archive(path)
+                changed |= self._adopt_archive(path)
             elif path.is_file() and path.suffix in _TEXT_SUFFIXES:
-                self._adopt_file(path)
+                changed |= self._adopt_file(path)
+        return changed
 
     def environment(self) -> dict[str, str]:
         """The variables that depend on the place: home, temporary files."""
         return {"HOME": str(self.root / "root"), "TMPDIR": str(self.root / "tmp")}
 
-    def _adopt_file(self, path: Path) -> None:
+    def _adopt_file(self, path: Path) -> bool:
         content = path.read_bytes()
         if _PUBLIC.encode() not in content:
-            return
-        with contextlib.suppress(UnicodeDecodeError):
+            return False
+        try:
             path.write_bytes(self.inward(content.decode()).encode())
+        except UnicodeDecodeError:
+            return False
+        return True
 
-    def _adopt_archive(self, path: Path) -> None:
+    def _adopt_archive(self, path: Path) -> bool:
         content = path.with_name(path.name + ".content")
         try:
             unpack(path.read_bytes(), content)
-            self.adopt_code(content)
-            path.write_bytes(pack(content))
+            changed = self.adopt_code(content)
+            if changed:
+                path.write_bytes(pack(content))
+            return changed
         except tarfile.TarError:
-            pass  # Not an archive after all, or a broken one: the script that opens it will say so.
+            return False  # Not an archive, or a broken one: the script that opens it will say so.
         finally:
             shutil.rmtree(content, ignore_errors=True)
 
