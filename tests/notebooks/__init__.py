@@ -1,0 +1,1 @@
+"""What every notebook keeps: it runs, its outputs are true, it leaves nothing, it reads well."""

@@ -1,0 +1,54 @@
+"""The form in which notebooks are stored, so that a diff shows what changed and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+CHAPTERS = "chapter[0-9][0-9]"
+REPOSITORY = Path(__file__).parents[2]
+
+_KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+_LANGUAGE = {"name": "python"}
+_WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+# What front ends note about how a cell was last shown or run.
+_TRANSIENT = ("ExecuteTime", "collapsed", "execution", "scrolled", "trusted")
+
+
+def all_notebooks(root: Path = REPOSITORY) -> list[Path]:
+    """The notebooks of every chapter, in reading order."""
+    return sorted(root.glob(f"{CHAPTERS}/*.ipynb"))
+
+
+def read(path: Path) -> NotebookNode:
+    """Read a notebook file."""
+    return nbformat.read(path, as_version=4)
+
+
+def as_text(notebook: NotebookNode) -> str:
+    """The notebook as its file holds it."""
+    return nbformat.writes(notebook, indent=1) + "\n"
+
+
+def normalise(notebook: NotebookNode) -> None:
+    """Give a notebook its stored form, in place: one kernel, numbered cells, no widgets."""
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    notebook.metadata = nbformat.from_dict({"kernelspec": _KERNEL, "language_info": _LANGUAGE})
+    for number, cell in enumerate(notebook.cells, start=1):
+        cell.id = f"cell-{number:02d}"
+        for name in _TRANSIENT:
+            cell.metadata.pop(name, None)
+        if cell.cell_type == "code":
+            cell.outputs = without_widgets(cell.outputs)
+
+
+def without_widgets(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """The outputs but for widgets, which cannot be shown without the kernel that made them."""
+    return [output for output in outputs if _WIDGET_VIEW not in output.get("data", {})]
+
+
+def tags(cell: NotebookNode) -> list[str]:
+    """The tags in a cell's metadata."""
+    return list(cell.metadata.get("tags", []))
