@@ -1,0 +1,35 @@
+"""Where the outcome of an asynchronous invocation goes: a queue, a topic or another function."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ... import account
+from ...errors import AWSError
+
+
+def send(arn: str, content: Any, attributes: dict[str, Any] | None = None) -> None:
+    """Send the content as JSON. A target that does not exist is no error, as on AWS."""
+    service, region, name = arn.split(":")[2], arn.split(":")[3], arn.rpartition(":")[2]
+    body = json.dumps(content)
+    if service == "sqs":
+        from moto.sqs.models import sqs_backends
+
+        queues = sqs_backends[account.ACCOUNT_ID][region]
+        if name in queues.queues:
+            queues.send_message(name, body, message_attributes=attributes)
+    elif service == "sns":
+        from moto.sns.models import sns_backends
+
+        topics = sns_backends[account.ACCOUNT_ID][region]
+        if arn in topics.topics:
+            topics.publish(message=body, arn=arn)
+    elif service == "lambda":
+        from . import find
+        from .later import invoke_later
+
+        try:
+            invoke_later(find(region, arn), content)
+        except AWSError:
+            return

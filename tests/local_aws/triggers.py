@@ -1,0 +1,473 @@
+"""The one module that changes moto: where moto itself triggers something, or answers wrongly.
+
+Each function below takes the place of one in moto, at a choke point that is named with it. `check`
+sees that every choke point is where it was, with the parameters it had; it is called before a
+group is put in place, so that an upgrade of moto that has moved one is noticed at once.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import copy
+import functools
+import gzip
+import hashlib
+import importlib
+import inspect
+import json
+import threading
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import account, event_sources, s3_events
+from .errors import AWSError
+from .policies import ALLOWED, EXPLICIT_DENY
+
+
+@dataclass(frozen=True)
+class ChokePoint:
+    """A function of moto's and what takes its place."""
+
+    module: str
+    name: str
+    parameters: tuple[str, ...]
+    replacement: Callable[..., Any]
+
+
+_choke_points: dict[str, list[ChokePoint]] = {}
+_originals: dict[str, Callable[..., Any]] = {}
+_installed: set[str] = set()
+_lock = threading.Lock()
+
+
+def _replaces(group: str, module: str, name: str, *parameters: str) -> Callable[..., Any]:
+    """Decorator: this function takes the place of `name` (`Class.method`) in the moto module."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        point = ChokePoint(f"moto.{module}", name, parameters, function)
+        _choke_points.setdefault(group, []).append(point)
+        return function
+
+    return register
+
+
+def check(*groups: str) -> None:
+    """See that the choke points of these groups (of all, if none is named) are where they were.
+
+    Raises:
+        RuntimeError: naming each one that is not, and what to do.
+    """
+    problems = []
+    for group in groups or _choke_points:
+        for point in _choke_points[group]:
+            found = _original(point)
+            if found is None:
+                problems.append(f"{point.module}.{point.name} is gone")
+                continue
+            actual = tuple(inspect.signature(found).parameters)
+            if actual != point.parameters:
+                problems.append(
+                    f"{point.module}.{point.name} takes {actual}, expected {point.parameters}"
+                )
+    if problems:
+        version = importlib.import_module("moto").__version__
+        raise RuntimeError(
+            f"moto {version} has moved what tests/local_aws/triggers.py hooks into: "
+            + "; ".join(problems)
+            + ". Install the version that tests/constraints.txt pins, or mend triggers.py."
+        )
+
+
+def install(*groups: str) -> None:
+    """Put the replacements of these groups in place, once."""
+    with _lock:
+        for group in groups:
+            if group in _installed:
+                continue
+            check(group)
+            for point in _choke_points[group]:
+                _originals[f"{point.module}.{point.name}"] = _original(point)
+                holder, attribute = _holder(point)
+                setattr(holder, attribute, point.replacement)
+            _installed.add(group)
+
+
+def _holder(point: ChokePoint) -> tuple[Any, str]:
+    holder: Any = importlib.import_module(point.module)
+    *outer, attribute = point.name.split(".")
+    for name in outer:
+        holder = getattr(holder, name)
+    return holder, attribute
+
+
+def _original(point: ChokePoint) -> Callable[..., Any] | None:
+    known = _originals.get(f"{point.module}.{point.name}")
+    if known is not None:
+        return known
+    try:
+        holder, attribute = _holder(point)
+        return getattr(holder, attribute)
+    except (ImportError, AttributeError):
+        return None
+
+
+def _moto(name: str) -> Callable[..., Any]:
+    return _originals[f"moto.{name}"]
+
+
+def _functions() -> Any:
+    """The executor for Lambda, imported when something is triggered for the first time."""
+    return importlib.import_module(f"{__package__}.executors.lambda_")
+
+
+# ── S3: checksums ────────────────────────────────────────────────────────────────────────────────
+
+
+def _crc32c(body: bytes) -> bytes | None:
+    try:
+        from awscrt import checksums
+    except ImportError:
+        return None
+    return checksums.crc32c(body).to_bytes(4, "big")
+
+
+def _crc64nvme(body: bytes) -> bytes | None:
+    try:
+        from awscrt import checksums
+    except ImportError:
+        return None
+    return checksums.crc64nvme(body).to_bytes(8, "big")
+
+
+# What cannot be computed here (None) is taken as the client has sent it.
+_DIGESTS: dict[str, Callable[[bytes], bytes | None]] = {
+    "crc32": lambda body: zlib.crc32(body).to_bytes(4, "big"),
+    "crc32c": _crc32c,
+    "crc64nvme": _crc64nvme,
+    "sha1": lambda body: hashlib.sha1(body, usedforsecurity=False).digest(),
+    "sha256": lambda body: hashlib.sha256(body).digest(),
+}
+
+
+@_replaces("s3", "s3.responses", "S3Response._get_checksum", "self", "response_headers")
+def get_checksum(self: Any, response_headers: dict[str, Any]) -> tuple[str, str | None]:
+    """Hold the body against the digests that came with it; moto believes them.
+
+    Raises:
+        AWSError: BadDigest or InvalidDigest, before anything is stored.
+    """
+    algorithm, value = _verified(self)
+    if value:
+        response_headers[f"x-amz-checksum-{algorithm.lower()}"] = value
+    return algorithm, value
+
+
+@_replaces("s3", "s3.responses", "S3Response.upload_part", "self")
+def upload_part(self: Any) -> Any:
+    """moto looks at the checksum of a part when it has stored it already."""
+    _verified(self)
+    return _moto("s3.responses.S3Response.upload_part")(self)
+
+
+def _verified(response: Any) -> tuple[str, str | None]:
+    """Algorithm (upper case) and checksum of the body; computed once for each request."""
+    known = getattr(response, "_local_aws_checksum", None)
+    if known is None:
+        body = response.body or b""
+        body = body.encode() if isinstance(body, str) else body
+        _verify_md5(response.headers.get("Content-MD5"), body)
+        known = response._local_aws_checksum = _verify_checksum(response, body)
+    return known
+
+
+def _verify_md5(given: str | None, body: bytes) -> None:
+    if given is None:
+        return
+    try:
+        digest = base64.b64decode(given, validate=True)
+    except binascii.Error:
+        digest = b""
+    if len(digest) != 16:
+        raise AWSError("InvalidDigest", "The Content-MD5 you specified was invalid.")
+    if hashlib.md5(body, usedforsecurity=False).digest() != digest:
+        message = "The Content-MD5 you specified did not match what we received."
+        raise AWSError("BadDigest", message)
+
+
+def _verify_checksum(response: Any, body: bytes) -> tuple[str, str | None]:
+    headers = response.headers
+    algorithm = headers.get("x-amz-sdk-checksum-algorithm", "").lower()
+    trailer = (headers.get("x-amz-trailer") or "").lower()
+    for name in _DIGESTS:
+        if f"x-amz-checksum-{name}" in headers or trailer == f"x-amz-checksum-{name}":
+            algorithm = name
+    given = headers.get(f"x-amz-checksum-{algorithm}") if algorithm else None
+    if trailer and not given:
+        given = _from_trailer(response.raw_body, trailer)
+    if not algorithm:
+        return "", None
+    digest = _DIGESTS.get(algorithm, lambda _: None)(body)
+    computed = base64.b64encode(digest).decode() if digest is not None else given
+    if given and computed != given:
+        shown = algorithm.upper()
+        message = f"The {shown} you specified did not match the calculated checksum."
+        raise AWSError("BadDigest", message)
+    return algorithm.upper(), computed
+
+
+def _from_trailer(raw: bytes, name: str) -> str | None:
+    """A checksum that follows the body instead of preceding it."""
+    tail = raw[-512:]
+    start = tail.rfind(name.encode() + b":")
+    if start < 0:
+        return None
+    return tail[start + len(name) + 1 :].partition(b"\r\n")[0].decode().strip()
+
+
+# ── S3: buckets ──────────────────────────────────────────────────────────────────────────────────
+
+
+@_replaces(
+    "s3",
+    "s3.models",
+    "S3Backend.create_bucket",
+    *("self", "bucket_name", "region_name", "bucket_namespace"),
+)
+def create_bucket(
+    self: Any, bucket_name: str, region_name: str, bucket_namespace: str | None = None
+) -> Any:
+    """A new bucket is encrypted, private and without ACLs, as all are since April 2023."""
+    from moto.s3.models import PublicAccessBlock
+
+    original = _moto("s3.models.S3Backend.create_bucket")
+    bucket = original(self, bucket_name, region_name, bucket_namespace=bucket_namespace)
+    bucket.encryption = copy.deepcopy(_DEFAULT_ENCRYPTION)
+    bucket.public_access_block = PublicAccessBlock("true", "true", "true", "true")
+    bucket.ownership_rule = "BucketOwnerEnforced"
+    return bucket
+
+
+_DEFAULT_ENCRYPTION = {
+    "Rule": {
+        "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"},
+        "BucketKeyEnabled": "false",
+    }
+}
+
+
+@_replaces("s3", "s3.models", "S3Backend.delete_bucket_encryption", "self", "bucket_name")
+def delete_bucket_encryption(self: Any, bucket_name: str) -> None:
+    """A bucket falls back to the keys of S3; none is unencrypted."""
+    self.get_bucket(bucket_name).encryption = copy.deepcopy(_DEFAULT_ENCRYPTION)
+
+
+@_replaces("s3", "s3.models", "FakeBucket.get_permission", "self", "action", "resource")
+def get_permission(self: Any, action: str, resource: str) -> Any:
+    """What the bucket's policy says to the caller of the request that is being answered.
+
+    moto ignores principals, and takes every deny with a condition for a deny.
+    """
+    from moto.iam.access_control import PermissionResult
+
+    if self.policy is None:
+        return PermissionResult.NEUTRAL
+    action = {"s3:HeadObject": "s3:GetObject", "s3:PostObject": "s3:PutObject"}.get(action, action)
+    decision = s3_events.bucket_decision(self, action, resource)
+    if decision.result == EXPLICIT_DENY:
+        raise AWSError("AccessDenied", "Access Denied", status=403)
+    return PermissionResult.PERMITTED if decision.result == ALLOWED else PermissionResult.NEUTRAL
+
+
+@_replaces("s3", "s3.notifications", "send_event", "account_id", "event_name", "bucket", "key")
+def send_event(account_id: str, event_name: Any, bucket: Any, key: Any) -> None:
+    """Tell the bucket's subscribers, after the request: nobody waits for them."""
+    if bucket.notification_configuration is not None:
+        s3_events.notify(event_name, bucket, key, _invoke_for_s3)
+
+
+def _invoke_for_s3(arn: str, event: dict[str, Any], bucket_arn: str) -> None:
+    _invoke_later(arn, event, "s3.amazonaws.com", bucket_arn)
+
+
+def _invoke_later(arn: str, event: Any, service: str, source_arn: str) -> None:
+    """Invoke a function if it is there and its policy lets the service do so; else nothing."""
+    functions = _functions()
+    try:
+        function = functions.find("", arn)
+    except AWSError:
+        return
+    if functions.may_invoke(function, service, source_arn):
+        functions.invoke_later(function, event)
+
+
+# ── Lambda ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@_replaces("lambda", "awslambda.models", "LambdaFunction._invoke_lambda", "self", "event")
+def invoke_lambda(self: Any, event: Any = None) -> tuple[str, bool, str]:
+    """Run the function; moto would look for Docker. Returns payload, whether it failed, log."""
+    event = json.loads(event) if isinstance(event, str) else event
+    invocation = _functions().invoke(self, event, account.new_id())
+    return invocation.payload, invocation.failed, invocation.tail
+
+
+@_replaces(
+    "lambda",
+    "awslambda.models",
+    "LambdaBackend.send_log_event",
+    *("self", "function_arn", "filter_name", "log_group_name", "log_stream_name", "log_events"),
+)
+def send_log_event(
+    self: Any,
+    function_arn: str,
+    filter_name: str,
+    log_group_name: str,
+    log_stream_name: str,
+    log_events: Any,
+) -> None:
+    """A subscription of a log group: whoever writes the log does not wait for the function."""
+    data = {
+        "messageType": "DATA_MESSAGE",
+        "owner": account.ACCOUNT_ID,
+        "logGroup": log_group_name,
+        "logStream": log_stream_name,
+        "subscriptionFilters": [filter_name],
+        "logEvents": log_events,
+    }
+    packed = base64.b64encode(gzip.compress(json.dumps(data).encode())).decode()
+    arn = f"arn:aws:logs:{self.region_name}:{account.ACCOUNT_ID}:log-group:{log_group_name}:*"
+    event = {"awslogs": {"data": packed}}
+    _invoke_later(function_arn, event, "logs.amazonaws.com", arn)
+
+
+@_replaces(
+    "lambda", "awslambda.models", "LambdaBackend.create_event_source_mapping", "self", "spec"
+)
+def create_event_source_mapping(self: Any, spec: dict[str, Any]) -> Any:
+    """Read the source in batches, in the background; moto invokes for each record at once."""
+    original = _moto("awslambda.models.LambdaBackend.create_event_source_mapping")
+    mapping = original(self, spec)
+    event_sources.take_over(mapping)
+    return mapping
+
+
+@_replaces("sqs", "sqs.models", "Queue.add_message", "self", "message")
+def add_message(self: Any, message: Any) -> None:
+    """Wake the functions that read the queue."""
+    _moto("sqs.models.Queue.add_message")(self, message)
+    event_sources.queue_has_messages(self.queue_arn)
+
+
+@_replaces(
+    "kinesis",
+    "kinesis.models",
+    "Stream.put_record",
+    *("self", "partition_key", "explicit_hash_key", "data"),
+)
+def put_record(self: Any, partition_key: str, explicit_hash_key: str, data: str) -> tuple[str, str]:
+    """Hand the record to the functions that read the stream."""
+    original = _moto("kinesis.models.Stream.put_record")
+    sequence_number, shard_id = original(self, partition_key, explicit_hash_key, data)
+    event_sources.stream_has_record(self, shard_id, int(sequence_number))
+    return sequence_number, shard_id
+
+
+@_replaces("dynamodb", "dynamodb.models.table", "StreamShard.add", "self", "old", "new")
+def add_change(self: Any, old: Any, new: Any) -> None:
+    """Hand the change to the functions that read the table's stream."""
+    _moto("dynamodb.models.table.StreamShard.add")(self, old, new)
+    event_sources.table_has_change(self)
+
+
+# ── SNS ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@_replaces(
+    "sns",
+    "sns.models",
+    "Subscription.publish",
+    "self",
+    "message",
+    "message_id",
+    "subject",
+    "message_attributes",
+    "group_id",
+    "deduplication_id",
+    "message_structure",
+)
+def publish(
+    self: Any,
+    message: str,
+    message_id: str,
+    subject: str | None = None,
+    message_attributes: dict[str, Any] | None = None,
+    group_id: str | None = None,
+    deduplication_id: str | None = None,
+    message_structure: str | None = None,
+) -> None:
+    """Invoke a subscribed function with the message; moto's event is made of examples."""
+    if self.protocol != "lambda":
+        original = _moto("sns.models.Subscription.publish")
+        original(
+            self,
+            message,
+            message_id,
+            subject=subject,
+            message_attributes=message_attributes,
+            group_id=group_id,
+            deduplication_id=deduplication_id,
+            message_structure=message_structure,
+        )
+        return
+    matcher = self._filter_policy_matcher
+    if matcher is not None and not matcher.matches(message_attributes, message):
+        return
+    if message_structure == "json":
+        message = self._parse_message_structure(message, self.protocol)
+    base = f"https://sns.{self.topic.arn.split(':')[3]}.amazonaws.com"
+    notification = {
+        "Type": "Notification",
+        "MessageId": message_id,
+        "TopicArn": self.topic.arn,
+        "Subject": subject,
+        "Message": message,
+        "Timestamp": account.now().strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z",
+        "SignatureVersion": "1",
+        "Signature": "offline",
+        "SigningCertUrl": f"{base}/SimpleNotificationService.pem",
+        "UnsubscribeUrl": f"{base}/?Action=Unsubscribe&SubscriptionArn={self.arn}",
+        "MessageAttributes": message_attributes or {},
+    }
+    record = {
+        "EventSource": "aws:sns",
+        "EventVersion": "1.0",
+        "EventSubscriptionArn": self.arn,
+        "Sns": notification,
+    }
+    _invoke_later(self.endpoint, {"Records": [record]}, "sns.amazonaws.com", self.topic.arn)
+
+
+# ── EventBridge ──────────────────────────────────────────────────────────────────────────────────
+
+
+@_replaces(
+    "events", "events.models", "Rule.send_to_targets", "self", "original_event", "transform_input"
+)
+def send_to_targets(self: Any, original_event: Any, transform_input: bool = True) -> None:
+    """Send a matching event to the targets of an enabled rule, to those that moto lacks too."""
+    if self.state == "DISABLED" or not self.event_pattern.matches_event(original_event):
+        return
+    for target in list(self.targets):
+        service = target["Arn"].split(":")[2]
+        if service in event_sources.TARGETS:
+            deliver = event_sources.TARGETS[service]
+            content = event_sources.target_input(target, original_event)
+            deliver(target, content, self, functools.partial(_invoke_later, target["Arn"]))
+        else:
+            alone = copy.copy(self)
+            alone.targets = [target]
+            original = _moto("events.models.Rule.send_to_targets")
+            original(alone, original_event, transform_input)
