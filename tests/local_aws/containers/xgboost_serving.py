@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .inference import CSV, JSON, Answer, Defaults, RequestError
-from .xgboost import content_type_of
+from .xgboost import content_type_of, library
 from .xgboost_hyperparameters import UserError
 
 JSON_LINES = "application/jsonlines"
@@ -84,9 +84,7 @@ class XGBoostModel:
         total = None
         for booster in self._boosters:
             if self._is_linear:
-                import xgboost
-
-                values = booster.predict(xgboost.DMatrix(rows), validate_features=False)
+                values = booster.predict(library().DMatrix(rows), validate_features=False)
             else:
                 values = booster.inplace_predict(rows, validate_features=False)
             total = values if total is None else total + values
@@ -166,7 +164,7 @@ def load_boosters(folder: Path) -> list[Any]:
     Raises:
         RuntimeError: there is none, or one is neither.
     """
-    import xgboost
+    xgboost = library()
 
     boosters = []
     for path in sorted(path for path in folder.iterdir() if path.is_file()):

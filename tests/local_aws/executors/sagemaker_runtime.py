@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from typing import Any
+import uuid
 
 from .. import account, storage
-from ..gateway import AWSError, Call, handles
+from ..gateway import AWSError, Call, Relayed, handles
 from ..storage import S3Location
 from .sagemaker import endpoints
 from .sagemaker.endpoints import LOG_GROUP, Endpoint
@@ -22,7 +22,7 @@ _lock = threading.Lock()
 
 
 @handles("sagemaker-runtime", "InvokeEndpoint")
-def invoke(call: Call) -> dict[str, Any]:
+def invoke(call: Call) -> Relayed:
     """Send the body to a variant's model server and answer with what it says.
 
     Raises:
@@ -50,19 +50,29 @@ def invoke(call: Call) -> dict[str, Any]:
             body,
             {name: value for name, value in headers.items() if value is not None},
         )
+    except TimeoutError as error:
+        message = "Your invocation timed out while waiting for a response from container primary."
+        raise _model_error(call, endpoint, 0, message) from error
     except OSError as error:
-        message = f"Your invocation timed out or failed: {error}"
+        message = "The container primary does not answer; see the log of the endpoint."
         raise _model_error(call, endpoint, 0, message) from error
     if status >= 300:
         text = answer.decode("utf-8", "replace")
         raise _model_error(call, endpoint, status, server.ml.outward(text) if server.ml else text)
     if endpoint.capture:
         _capture(endpoint, variant.name, (body, content_type), (answer, answered_as))
-    return {
-        "Body": answer,
-        "ContentType": answered_as or _USUAL_CONTENT_TYPE,
-        "InvokedProductionVariant": variant.name,
+    return _answer(answer, answered_as or _USUAL_CONTENT_TYPE, variant.name)
+
+
+def _answer(body: bytes, content_type: str, variant: str) -> Relayed:
+    """The response as it goes out: the model's own content type is not for the gateway to set."""
+    headers = {
+        "Content-Type": content_type,
+        "Content-Length": str(len(body)),
+        "x-Amzn-Invoked-Production-Variant": variant,
+        "x-amzn-RequestId": str(uuid.uuid4()),
     }
+    return Relayed(200, list(headers.items()), [body])
 
 
 def _find(call: Call) -> Endpoint:

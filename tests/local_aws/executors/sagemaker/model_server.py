@@ -98,12 +98,15 @@ class ModelServer:
         """Send one request. Returns status, body and content type of the answer.
 
         Raises:
-            OSError: the server does not answer.
+            OSError: the server does not answer; TimeoutError if it does not in a minute.
         """
         headers = headers | {KEY_HEADER: self._key}
         connection, is_fresh = self._connection()
         try:
             answer = self._exchange(connection, method, path, body, headers)
+        except TimeoutError:
+            connection.close()
+            raise
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             if is_fresh:

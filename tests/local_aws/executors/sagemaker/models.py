@@ -88,8 +88,9 @@ def _check_container(container: dict[str, Any], model: str) -> None:
         return
     location = S3Location.parse(uri)
     try:
-        found = storage.list_objects(location, model)
+        found = [each.location.key for each in storage.list_objects(location, model)]
     except AWSError:
         found = []
-    if not found:
+    # A key must be there itself; a prefix ends with a slash.
+    if location.key not in found and not (found and location.key.endswith("/")):
         raise AWSError("ValidationException", f"Could not find model data at {uri}.")

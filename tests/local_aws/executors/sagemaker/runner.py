@@ -73,7 +73,7 @@ def job_variables(
     client = processes.job_environment(region, name) if network else {"AWS_REGION": region}
     variables = client | _FIXED | ml.environment()
     path = processes.minimal_environment(ml.root)["PATH"]
-    variables["PATH"] = os.pathsep.join([str(_PIP_STUB / "bin"), path])
+    variables["PATH"] = os.pathsep.join([str(ml.root / "bin"), path])
     variables |= {key: ml.inward(value) for key, value in given.items()}
     import_paths = [str(_PIP_STUB), client.get("PYTHONPATH"), given.get("PYTHONPATH")]
     variables["PYTHONPATH"] = os.pathsep.join(ml.inward(path) for path in import_paths if path)

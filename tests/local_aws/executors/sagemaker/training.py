@@ -424,34 +424,41 @@ class TrainingJob:
     def _reason(self, ml: OptMl, command: list[str], outcome: Outcome, lines: list[str]) -> str:
         """Why the program failed: what it wrote into `/opt/ml/output/failure`, and its status.
 
-        The drivers of the SDK write there only that the script failed. So that a reader sees the
-        cause, the script's exception is added, which on AWS stands only in the log.
+        A container that writes nothing gives no reason on AWS, and the drivers of the SDK write
+        only that the script failed. So that a reader sees the cause, the script's exception is
+        added, which on AWS stands in the log alone.
         """
         code = outcome.returncode
         written = ml.outward(script_mode.failure_file(ml))
         if self._settings.program is not None and not written:
             written = script_mode.script_error(command, code, lines)
-        message = script_mode.error_message(lines)
         ending = f", exit code: {code}"
+        message = "" if self._is_algorithm else script_mode.error_message(lines)
         if message and message not in written:
             ending = f'\nErrorMessage "{message[-400:]}"{ending}'
         room = _LONGEST_REASON - len("AlgorithmError: ") - len(ending)
         return written[:room] + ending
 
     def _read_metrics(self, lines: list[str]) -> None:
+        """Take the last value of each metric from the log."""
         text = "\n".join(lines)
-        found = []
-        for definition in self._specification.get("MetricDefinitions", []):
-            values = [match for match in _compiled(definition).finditer(text) if match.groups()]
-            if values:
-                found.append((definition["Name"], values[-1][1]))
         metrics = []
-        for name, value in found:
-            try:
-                number = float(value)
-            except (TypeError, ValueError):
+        for definition in self._specification.get("MetricDefinitions", []):
+            # Of the algorithm's 66 metrics a job reports a few; the others need no search.
+            if self._is_algorithm and definition["Name"].replace(":", "-") not in text:
                 continue
-            metrics.append({"MetricName": name, "Value": number, "Timestamp": account.now()})
+            pattern = _compiled(definition)
+            found = next(
+                (match for line in reversed(lines) if (match := pattern.search(line))), None
+            )
+            try:
+                value = float(found[1]) if found and found.groups() else None
+            except ValueError:
+                value = None
+            if value is not None:
+                metrics.append(
+                    {"MetricName": definition["Name"], "Value": value, "Timestamp": account.now()}
+                )
         with self._lock:
             self._state["FinalMetricDataList"] = metrics
 
