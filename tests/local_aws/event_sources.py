@@ -21,6 +21,7 @@ from typing import Any
 from . import account
 from .errors import AWSError
 from .jobs import Job
+from .logs import LogStream
 
 # A batch waits this long for more records if the mapping has no window of its own.
 _GATHER_SECONDS = 0.05
@@ -447,6 +448,25 @@ def _filled_template(transformer: dict[str, Any], event: dict[str, Any]) -> Any:
 _Invoke = Callable[[Any, str, str], None]
 
 
+def _to_log_group(target: dict[str, Any], content: Any, rule: Any, _: _Invoke) -> None:
+    from moto.logs.models import logs_backends
+
+    region, name = target["Arn"].split(":")[3], target["Arn"].split(":log-group:")[1]
+    name = name.removesuffix(":*")
+    if name in logs_backends[account.ACCOUNT_ID][region].groups:
+        LogStream(region, name, account.new_id(), f"rule {rule.name}").write(json.dumps(content))
+
+
+def _to_queue(target: dict[str, Any], content: Any, rule: Any, _: _Invoke) -> None:
+    from moto.sqs.models import sqs_backends
+
+    region, name = target["Arn"].split(":")[3], target["Arn"].rpartition(":")[2]
+    backend = sqs_backends[account.ACCOUNT_ID][region]
+    group = (target.get("SqsParameters") or {}).get("MessageGroupId")
+    if name in backend.queues:
+        backend.send_message(name, json.dumps(content), group_id=group)
+
+
 def _to_function(target: dict[str, Any], content: Any, rule: Any, invoke: _Invoke) -> None:
     invoke(content, "events.amazonaws.com", rule.arn)
 
@@ -519,6 +539,8 @@ def _start_build(client: Any, target: dict[str, Any], body: str) -> None:
 
 TARGETS: dict[str, Callable[..., None]] = {
     "lambda": _to_function,
+    "logs": _to_log_group,
+    "sqs": _to_queue,
     "states": _through_client("stepfunctions", _start_execution),
     "sns": _through_client("sns", _publish),
     "kinesis": _through_client("kinesis", _put_to_stream),

@@ -93,6 +93,8 @@ def notify(event_name: Any, bucket: Any, key: Any, invoke: _Invoke) -> None:
     headers, query = _request()
     if "ObjectTagging" in event_name and headers and "tagging" not in query:
         return  # moto tags each object that it stores
+    if event_name == "s3:ObjectCreated:Put" and "uploadId" in query:
+        return  # and puts the object that an upload in parts makes, before it completes it
     configuration = bucket.notification_configuration
     for wanted in configuration.cloud_function:
         if wanted.matches(event_name, key.name):

@@ -469,5 +469,5 @@ def send_to_targets(self: Any, original_event: Any, transform_input: bool = True
         else:
             alone = copy.copy(self)
             alone.targets = [target]
-            original = _moto("events.models.Rule.send_to_targets")
-            original(alone, original_event, transform_input)
+            event = {"ingestion-time": original_event["time"], **original_event}
+            _moto("events.models.Rule.send_to_targets")(alone, event, transform_input)

@@ -182,10 +182,13 @@ def put_acl(call: Call) -> Relayed:
     return call.relay()
 
 
-@handles("s3", "PutObject", "CreateMultipartUpload", "CopyObject")
+@handles("s3", "PutObject", "UploadPart", "CreateMultipartUpload", "CopyObject")
 def put_object(call: Call) -> Relayed:
     """Store an object; an ACL is refused where the bucket does not allow any."""
     refuse_if_expired(call)
+    if call.environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+        # A plain HTTP client sends this by default, and moto would take the body for a form.
+        call.environ["CONTENT_TYPE"] = "binary/octet-stream"
     if call.params.get("ACL") not in (None, "private", "bucket-owner-full-control"):
         _refuse_acl(call)
     return call.relay()
