@@ -257,7 +257,7 @@ class Feed:
         """Read one batch and invoke the function. Whether there was anything."""
         raise NotImplementedError
 
-    def invoke(self, records: list[dict[str, Any]]) -> tuple[bool, set[str]]:
+    def invoke(self, records: list[dict[str, Any]], job: Job) -> tuple[bool, set[str]]:
         """Whether the function failed, and the records that it says it could not do."""
         functions = _functions()
         try:
@@ -267,7 +267,9 @@ class Feed:
         for record in records:
             if "kinesis" in record:
                 record["invokeIdentityArn"] = function.role
-        invocation = functions.invoke(function, {"Records": records}, account.new_id())
+        invocation = functions.invoke(
+            function, {"Records": records}, account.new_id(), stop=job.stop_requested
+        )
         if invocation.failed:
             return True, set()
         failed: set[str] = set()
@@ -298,7 +300,7 @@ class QueueFeed(Feed):
         records = [(message, _queue_record(arn, message)) for message in messages]
         passing = [(m, record) for m, record in records if _passes(self.mapping, record)]
         failed, items = (
-            self.invoke([record for _, record in passing]) if passing else (False, set())
+            self.invoke([record for _, record in passing], job) if passing else (False, set())
         )
         for message, record in records:
             dropped = record not in [r for _, r in passing]
@@ -345,7 +347,7 @@ class StreamFeed(Feed):
         retries = self.mapping.max_retry_attempts
         attempts, wait = 0, 0.2
         while self._is_wanted(job):
-            failed, items = self.invoke(batch)
+            failed, items = self.invoke(batch, job)
             attempts += 1
             if items:
                 first = min(

@@ -278,7 +278,7 @@ def _crawl(crawl: Crawl, crawler: Any, region: str) -> None:
     tables: list[Crawled] = []
     prefixes: list[str] = []
     for target in crawler.targets["S3Targets"]:
-        location, files = list_target(target, f"crawler {crawler.name}")
+        location, files = list_target(target, crawler.role, f"crawler {crawler.name}")
         prefixes.append(str(location))
         if not files:
             crawl.log("WARN", f"No files to classify were found at {location}")

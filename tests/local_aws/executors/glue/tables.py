@@ -14,8 +14,10 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
-from ... import account
+from ... import account, identity
 from ...errors import AWSError
+from ...policies import EXPLICIT_DENY
+from ...s3_events import bucket_decision
 from ...storage import S3Location, S3Object, list_objects, open_object
 from .classify import FileSchema, classify, merge
 
@@ -100,7 +102,9 @@ class _Folder:
         return found
 
 
-def list_target(target: dict[str, Any], caller: str) -> tuple[S3Location, list[S3Object]]:
+def list_target(
+    target: dict[str, Any], role: str, caller: str
+) -> tuple[S3Location, list[S3Object]]:
     """The objects of an S3 target that are to be classified.
 
     Left out are the target's Exclusions, folders, empty objects and what begins with `_` or `.`,
@@ -111,7 +115,7 @@ def list_target(target: dict[str, Any], caller: str) -> tuple[S3Location, list[S
     """
     path = target["Path"]
     location = S3Location.parse(path if "://" in path else f"s3://{path}")
-    _check_access(location)
+    _check_access(location, role)
     try:
         objects = list_objects(location, caller)
     except AWSError as error:
@@ -137,17 +141,18 @@ def list_target(target: dict[str, Any], caller: str) -> tuple[S3Location, list[S
     return location, chosen
 
 
-def _check_access(location: S3Location) -> None:
-    """Refuse a bucket whose policy denies what a crawler does."""
-    from moto.iam.access_control import PermissionResult
+def _check_access(location: S3Location, role: str) -> None:
+    """Refuse a bucket whose policy denies the crawler's role what a crawler does."""
     from moto.s3.models import s3_backends
 
     bucket = s3_backends[account.ACCOUNT_ID]["aws"].buckets.get(location.bucket)
-    if bucket is None:
+    if bucket is None or bucket.policy is None:
         return
-    arn = f"arn:aws:s3:::{location.bucket}"
-    for action, resource in (("s3:ListBucket", arn), ("s3:GetObject", f"{arn}/{location.key}x")):
-        if bucket.get_permission(action, resource) == PermissionResult.DENIED:
+    found = identity.find_role(role.rpartition("/")[2])
+    principal = found.arn if found else f"arn:aws:iam::{account.ACCOUNT_ID}:role/{role}"
+    objects = f"{bucket.arn}/{location.key}*"
+    for action, resource in (("s3:ListBucket", bucket.arn), ("s3:GetObject", objects)):
+        if bucket_decision(bucket, action, resource, principal).result == EXPLICIT_DENY:
             raise _service_error("Access Denied", 403, "AccessDenied")
 
 

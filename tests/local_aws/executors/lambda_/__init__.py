@@ -13,7 +13,7 @@ import json
 import re
 import threading
 from collections import Counter
-from typing import Any
+from typing import Any, NoReturn
 
 from ... import account, identity, triggers
 from ...errors import AWSError, not_implemented
@@ -101,7 +101,7 @@ def update_configuration(call: Call) -> dict[str, Any]:
         _check_role(call.params["Role"])
     _check_variables(call.params)
     answer = _kept(call)
-    environments.close_function(function.function_arn)
+    environments.close_function(function)
     return answer
 
 
@@ -111,7 +111,7 @@ def update_code(call: Call) -> dict[str, Any]:
     function = find(call.region, call.params["FunctionName"])
     _check_code(call.params)
     answer = call.forward()
-    environments.close_function(function.function_arn)
+    environments.close_function(function)
     return answer
 
 
@@ -120,7 +120,7 @@ def delete(call: Call) -> dict[str, Any]:
     """Delete a function and end its environments."""
     function = find(call.region, call.params["FunctionName"], call.params.get("Qualifier"))
     answer = call.forward()
-    environments.close_function(function.function_arn)
+    environments.close_function(function)
     return answer
 
 
@@ -292,6 +292,12 @@ def invoke_function(call: Call) -> Relayed:
     if params.get("LogType") == "Tail":
         headers["X-Amz-Log-Result"] = base64.b64encode(invocation.tail.encode()).decode()
     return _answered(200, headers, invocation.payload.encode())
+
+
+@handles("lambda", "CreateFunctionUrlConfig")
+def refuse_url(call: Call) -> NoReturn:
+    """A function's URL would be an address that nothing answers at."""
+    raise not_implemented(call.service, call.operation)
 
 
 @handles("lambda", "InvokeAsync")

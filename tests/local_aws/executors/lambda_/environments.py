@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import secrets
+import select
 import socket
 import sys
 import threading
@@ -113,7 +114,8 @@ class Environment:
         self.lines: list[str] = []
         self._stack = contextlib.ExitStack()
         self._log_ended = threading.Event()
-        self._function = function
+        self.whose = (function.region, function.function_name)
+        self._timeout = float(function.timeout)
         self._task = _unpack(function.code_bytes)
         self._layers = [_unpack(layer) for layer in _layer_archives(function)]
         stream = account.now().strftime("%Y/%m/%d/") + (
@@ -193,22 +195,26 @@ class Environment:
     def initialise(self) -> tuple[float, dict[str, Any] | None]:
         """Wait until the module is loaded. Returns the seconds it took, and a failure if any."""
         started = time.perf_counter()
-        answer = self._receive(_SECONDS_TO_INITIALISE + self._function.timeout)
+        answer = self._receive(_SECONDS_TO_INITIALISE + self._timeout)
         failure = answer.get("failure")
         return answer.get("seconds", time.perf_counter() - started), failure
 
-    def answer(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+    def answer(
+        self, request: dict[str, Any], seconds: float, stop: threading.Event | None
+    ) -> dict[str, Any]:
         """Hand over an event and wait for the answer.
 
         Raises:
             TimeoutError: after `seconds`.
-            Ended: if the process ended instead.
+            Ended: if the process ended instead, or `stop` was set.
         """
         self._log_ended.clear()
         try:
             self._connection.sendall(json.dumps(request).encode() + b"\n")
         except OSError:
             raise Ended from None
+        if stop is not None:
+            self._wait(seconds, stop)
         answer = self._receive(seconds)
         self._log_ended.wait(5)
         return answer
@@ -224,6 +230,17 @@ class Environment:
         if not line:
             raise Ended
         return json.loads(line)
+
+    def _wait(self, seconds: float, stop: threading.Event) -> None:
+        """Wait until there is something to receive; end the process if `stop` is set before."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if select.select([self._connection], [], [], 0.2)[0]:
+                return
+            if stop.is_set():
+                self._running.stop()
+                raise Ended
+        raise TimeoutError
 
     def hidden(self, text: str) -> str:
         """The text with the folders of this machine under the names they have on AWS."""
@@ -333,10 +350,11 @@ def _give_back(environment: Environment) -> None:
         other.close()
 
 
-def close_function(arn: str) -> None:
+def close_function(function: Any) -> None:
     """End the free environments of a function that has changed or is gone."""
+    whose = (function.region, function.function_name)
     with _lock:
-        doomed = [e for free in _free.values() for e in free if e._function.function_arn == arn]
+        doomed = [e for free in _free.values() for e in free if e.whose == whose]
         for environment in doomed:
             _free[environment.fingerprint].remove(environment)
     for environment in doomed:
@@ -359,7 +377,11 @@ def close_all() -> None:
 
 
 def invoke(
-    function: Any, event: Any, request_id: str, client_context: dict[str, Any] | None = None
+    function: Any,
+    event: Any,
+    request_id: str,
+    client_context: dict[str, Any] | None = None,
+    stop: threading.Event | None = None,
 ) -> Invocation:
     """Run the function on an event, in a free environment or a new one.
 
@@ -368,6 +390,7 @@ def invoke(
         event: what JSON can hold.
         request_id: of the invocation.
         client_context: what the caller sent as `ClientContext`.
+        stop: ends the function when it is set.
 
     Raises:
         AWSError: 501 for a runtime that is not Python.
@@ -385,7 +408,7 @@ def invoke(
             environment.close()
             return run.finished()
     run.environment = environment
-    if run.handled(event, client_context):
+    if run.handled(event, client_context, stop):
         _give_back(environment)
     else:
         environment.close()
@@ -421,7 +444,9 @@ class _Run:
         self.memory = environment.memory()
         return failure is None
 
-    def handled(self, event: Any, client_context: dict[str, Any] | None) -> bool:
+    def handled(
+        self, event: Any, client_context: dict[str, Any] | None, stop: threading.Event | None
+    ) -> bool:
         """Whether the environment can be used again after this event."""
         environment = self.environment
         seconds = float(self.function.timeout)
@@ -433,7 +458,7 @@ class _Run:
             "client_context": client_context,
         }
         try:
-            answer = environment.answer(request, seconds)
+            answer = environment.answer(request, seconds, stop)
         except TimeoutError:
             self._time_out()
             return False

@@ -26,12 +26,12 @@ def invoke_later(function: Any, event: Any, request_id: str | None = None) -> st
 
 
 def _run(job: Job, function: Any, event: Any, request_id: str) -> None:
-    config = function.event_invoke_config[0].config if function.event_invoke_config else {}
+    config = function.event_invoke_config[-1].config if function.event_invoke_config else {}
     retries = config.get("MaximumRetryAttempts")
     retries = len(_SECONDS_BEFORE_RETRY) if retries is None else retries
     attempt = 0
     while True:
-        invocation = invoke(function, event, request_id)
+        invocation = invoke(function, event, request_id, stop=job.stop_requested)
         attempt += 1
         if not invocation.failed or attempt > retries or job.stop_requested.is_set():
             break
