@@ -254,7 +254,9 @@ def _resources(prefix: str, action: str, entry: Entry, role_arns: dict[str, str]
         found = [_role_arn(params["RoleName"], role_arns)]
     else:
         found = []
-    return found or _named_resources(prefix, kinds, entry) or [""]
+    found = found or _named_resources(prefix, kinds, entry)
+    is_about_one = any(kind["required"] for kind in kinds)
+    return found or ["" if is_about_one else "*"]
 
 
 def _s3_resources(kinds: set[str], params: dict[str, Any]) -> list[str]:
@@ -312,6 +314,8 @@ def _named_resources(prefix: str, kinds: list[dict[str, Any]], entry: Entry) -> 
     """ARNs of the request itself, and those whose names are parameters of the request."""
     templates = [_template(prefix, kind["name"]) for kind in kinds]
     values = {name.lower(): value for name, value in entry["params"].items()}
+    if entry["operation"] == "StartQueryExecution":
+        values.setdefault("workgroup", "primary")
     given = [
         value
         for value in values.values()
@@ -350,7 +354,8 @@ def _fill(template: str, values: dict[str, Any], region: str) -> str | None:
     def value(found: re.Match[str]) -> str:
         nonlocal is_missing
         name = found[1].lower()
-        text = values.get(name) or values.get(name.removesuffix("withpath"))
+        others = (name.removesuffix("withpath"), name.removesuffix("name"))
+        text = values.get(name) or values.get(others[0]) or values.get(others[1])
         if not isinstance(text, str):
             is_missing = True
             return ""
