@@ -493,6 +493,21 @@ class TestRequests:
         assert f'No S3 objects found under S3 URL "{uri}"' in error["Message"]
         assert ROLE in error["Message"]
 
+    def test_refuses_a_role_that_it_may_not_assume(self, sagemaker):
+        sagemaker.put_data()
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        other = sagemaker.aws.client("iam").create_role(
+            RoleName="other", AssumeRolePolicyDocument=policy
+        )["Role"]["Arn"]
+        for role in (other, "arn:aws:iam::123456789012:role/nobody"):
+            with pytest.raises(ClientError, match="Could not assume role"):
+                sagemaker.start_training("role", BINARY, RoleArn=role)
+
     def test_says_that_the_output_cannot_be_written(self, sagemaker):
         sagemaker.put_data()
         output = {"S3OutputPath": "s3://no-such-bucket/x"}
@@ -577,6 +592,7 @@ class TestRequests:
                 },
             ),
             ("start_pipeline_execution", {"PipelineName": "x"}),
+            ("search", {"Resource": "TrainingJob"}),
         ],
     )
     def test_does_not_pretend(self, sagemaker, operation, request_):

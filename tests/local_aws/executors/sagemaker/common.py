@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from ... import account
+from ... import account, identity
 from ...gateway import AWSError, Call
+from ...policies import ALLOWED, evaluate, parse
 
 # ARN -> its tags, in the order they were set.
 TAGS = account.table()
@@ -26,6 +27,21 @@ def arn(call: Call, kind: str, name: str) -> str:
 def set_tags(resource: str, tags: Iterable[dict[str, str]] | None) -> None:
     """Remember the tags that a resource is created with."""
     TAGS[resource] = {tag["Key"]: tag["Value"] for tag in tags or ()}
+
+
+def require_role(role_arn: str) -> None:
+    """Refuse a role that is not there or that SageMaker may not assume."""
+    role = identity.find_role(role_arn)
+    if role is not None:
+        statements = parse(role.assume_role_policy_document, "trust policy")
+        service = "sagemaker.amazonaws.com"
+        if evaluate(statements, "sts:AssumeRole", role_arn, {}, service).result == ALLOWED:
+            return
+    raise AWSError(
+        "ValidationException",
+        f"Could not assume role {role_arn}. Please ensure that the role exists and allows "
+        "principal 'sagemaker.amazonaws.com' to assume the role.",
+    )
 
 
 def without_empty(value: Any) -> Any:
@@ -112,6 +128,3 @@ def _read_token(token: str | None) -> int:
 def only_here(what: str) -> AWSError:
     """The refusal of something that AWS does and the offline AWS does not."""
     return AWSError("NotImplemented", f"The offline AWS does not carry out {what}.", status=501)
-
-
-Describer = Callable[[Call], dict[str, Any]]

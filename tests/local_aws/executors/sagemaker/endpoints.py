@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import random
-import secrets
 import threading
 from collections.abc import Iterable
 from typing import Any
@@ -199,8 +198,8 @@ class Endpoint:
     def require(self, *statuses: str) -> None:
         """Raise ValidationException unless the endpoint has one of these statuses."""
         if self.status not in statuses:
-            verb = f'Cannot update in-progress endpoint "{self.arn}".'
-            raise AWSError("ValidationException", verb)
+            message = f'Cannot update in-progress endpoint "{self.arn}".'
+            raise AWSError("ValidationException", message)
 
     def describe(self) -> dict[str, Any]:
         """What DescribeEndpoint says."""
@@ -229,7 +228,7 @@ class Endpoint:
             variant.name: LogStream(
                 self.region,
                 f"{LOG_GROUP}/{self.name}",
-                f"{variant.name}/i-{secrets.token_hex(8)}1",
+                f"{variant.name}/i-{account.new_id().replace('-', '')[:17]}",
                 self.name,
             )
             for variant in variants

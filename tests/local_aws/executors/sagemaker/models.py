@@ -7,7 +7,7 @@ from typing import Any
 from ... import account, storage
 from ...gateway import AWSError, Call, handles
 from ...storage import S3Location
-from .common import TAGS, arn, page, set_tags, without_empty
+from .common import TAGS, arn, page, require_role, set_tags, without_empty
 
 # (region, name) -> the description.
 MODELS = account.table()
@@ -26,6 +26,8 @@ def create(call: Call) -> dict[str, Any]:
             "ValidationException",
             "You must specify either a PrimaryContainer or a list of Containers, and not both.",
         )
+    if params.get("ExecutionRoleArn"):
+        require_role(params["ExecutionRoleArn"])
     for container in params.get("Containers") or [params["PrimaryContainer"]]:
         _check_container(container, name)
     set_tags(resource, params.get("Tags"))
@@ -86,11 +88,16 @@ def _check_container(container: dict[str, Any], model: str) -> None:
     uri = artifact_uri(container)
     if uri is None or container.get("Mode") == "MultiModel":
         return
-    location = S3Location.parse(uri)
-    try:
-        found = [each.location.key for each in storage.list_objects(location, model)]
-    except AWSError:
-        found = []
-    # A key must be there itself; a prefix ends with a slash.
-    if location.key not in found and not (found and location.key.endswith("/")):
+    if not _is_there(S3Location.parse(uri), model):
         raise AWSError("ValidationException", f"Could not find model data at {uri}.")
+
+
+def _is_there(location: S3Location, caller: str) -> bool:
+    """Whether there is the object of a key, or any object under a prefix that ends with a slash."""
+    try:
+        if location.key.endswith("/"):
+            return bool(storage.list_objects(location, caller))
+        storage.head(location, caller)
+    except AWSError:
+        return False
+    return True

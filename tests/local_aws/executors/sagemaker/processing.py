@@ -16,7 +16,7 @@ from ...jobs import Job
 from ...logs import LogStream
 from ...storage import S3Location
 from . import inputs, runner
-from .common import TAGS, arn, only_here, page, set_tags, without_empty
+from .common import TAGS, arn, only_here, page, require_role, set_tags, without_empty
 
 LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
 _DAY = 86_400
@@ -114,6 +114,7 @@ def _get(call: Call) -> ProcessingJob:
 def _check(call: Call) -> None:
     """Refuse what SageMaker finds wrong with a request on sight, and what cannot be done here."""
     params = call.params
+    require_role(params["RoleArn"])
     cluster = params["ProcessingResources"]["ClusterConfig"]
     if cluster["InstanceCount"] > 1:
         raise only_here("processing on more than one instance")

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...errors import not_implemented
 from ...gateway import Call, handles
+from .common import only_here
 
 PRETENDED = {
     "sagemaker": [
@@ -31,6 +32,14 @@ PRETENDED = {
 def refuse(call: Call) -> Any:
     """Answer 501 and name the operation."""
     raise not_implemented(call.service, call.operation)
+
+
+@handles("sagemaker", "Search")
+def search(call: Call) -> Any:
+    """Let moto search what it keeps; what is kept here it would not find."""
+    if call.params["Resource"] in ("Endpoint", "Model", "TrainingJob"):
+        raise only_here(f"Search for the resource {call.params['Resource']}")
+    return call.relay()
 
 
 for _service, _operations in PRETENDED.items():

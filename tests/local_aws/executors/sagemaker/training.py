@@ -21,7 +21,7 @@ from ...logs import LogStream
 from ...processes import Outcome
 from ...storage import S3Location
 from . import inputs, runner
-from .common import TAGS, arn, only_here, page, set_tags, without_empty
+from .common import TAGS, arn, only_here, page, require_role, set_tags, without_empty
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _DAY = 86_400
@@ -133,6 +133,7 @@ def _check(call: Call) -> None:
             "ValidationException",
             "AlgorithmSpecification, ResourceConfig and StoppingCondition are required.",
         )
+    require_role(params["RoleArn"])
     if algorithm.get("AlgorithmName"):
         raise only_here("algorithms from the AWS Marketplace (AlgorithmName)")
     if not algorithm.get("TrainingImage"):
