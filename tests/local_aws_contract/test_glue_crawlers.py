@@ -467,7 +467,7 @@ def test_forbidden_bucket_fails_with_the_reason(lake):
     lake.client("s3").put_bucket_policy(Bucket=BUCKET, Policy=policy)
     last = run(lake)["LastCrawl"]
     assert last["Status"] == "FAILED"
-    assert "AccessDenied" in last["ErrorMessage"]
+    assert "Access Denied" in last["ErrorMessage"]
 
 
 def test_missing_database_fails_with_the_reason(lake):
