@@ -16,8 +16,14 @@ from ...logs import LogStream
 from ...processes import Outcome
 
 _PIP_STUB = Path(containers.__file__).parent / "pip_stub"
-# The same number of threads everywhere: sums of floats depend on it.
-_FIXED = {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
+# The same number of threads everywhere: sums of floats depend on it. A thread that waits for the
+# other gives its processor away, since jobs share the machine.
+_FIXED = {
+    "OMP_NUM_THREADS": "2",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "OPENBLAS_NUM_THREADS": "2",
+    "MKL_NUM_THREADS": "2",
+}
 # Variables that a process has here and a container on AWS has not. The SDK's start script prints
 # all variables; these lines are left out of the log.
 _OFFLINE_ONLY = {
