@@ -376,7 +376,11 @@ def _boost(settings: dict[str, Any], data: dict[str, Any], model: Path) -> Any:
         maximize = metric.partition("@")[0] in MAXIMIZED if metric else None
         callbacks.append(
             xgboost.callback.EarlyStopping(
-                patience, metric_name=metric, data_name=name, maximize=maximize, save_best=True
+                rounds=patience,
+                metric_name=metric,
+                data_name=name,
+                maximize=maximize,
+                save_best=True,
             )
         )
     if keep_on_stop:
