@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
@@ -74,18 +77,27 @@ def run(path: Path, environ: Mapping[str, str]) -> NotebookNode:
         CellControlSignal: of a cell that runs for more than half an hour.
     """
     notebook = form.read(path)
-    client = NotebookClient(
+    client = _Client(
         notebook,
-        km=kernels.manager(),
         timeout=_SECONDS_PER_CELL,
         record_timing=False,
         coalesce_streams=True,
-        store_widget_state=False,
         resources={"metadata": {"path": str(path.parent)}},
     )
-    client.execute(env=kernels.environment(environ))
+    with tempfile.TemporaryDirectory() as folder:
+        # On its standard error a kernel talks to whoever started it, not to the notebook.
+        client.execute(env=kernels.environment(environ, folder), stderr=subprocess.DEVNULL)
     form.normalise(notebook)
     return notebook
+
+
+class _Client(NotebookClient):
+    """Runs a notebook in the kernel that the checks compare it in."""
+
+    def create_kernel_manager(self) -> AsyncKernelManager:
+        """The manager of a kernel that the client stops at the end."""
+        self.km = kernels.manager()
+        return self.km
 
 
 def _save(notebook: NotebookNode, path: Path) -> None:

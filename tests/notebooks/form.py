@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -45,8 +46,23 @@ def normalise(notebook: NotebookNode) -> None:
 
 
 def without_widgets(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """The outputs but for widgets, which cannot be shown without the kernel that made them."""
-    return [output for output in outputs if _WIDGET_VIEW not in output.get("data", {})]
+    """The outputs but for widgets, which cannot be shown without the kernel that made them.
+
+    A progress display that removes itself leaves an output with nothing in it; that goes as well.
+    """
+    return [
+        output
+        for output in outputs
+        if _WIDGET_VIEW not in output.get("data", {}) and not _is_blank(output)
+    ]
+
+
+def _is_blank(output: NotebookNode) -> bool:
+    data = output.get("data", {})
+    if not data or not set(data) <= {"text/plain", "text/html"}:
+        return False
+    shown = data.get("text/plain", "") + re.sub(r"<[^>]*>", "", data.get("text/html", ""))
+    return not shown.strip()
 
 
 def tags(cell: NotebookNode) -> list[str]:

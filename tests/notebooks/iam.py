@@ -14,6 +14,7 @@ import argparse
 import functools
 import json
 import re
+import string
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -143,14 +144,14 @@ def needs(journal: Iterable[Entry]) -> set[Need]:
         ValueError: for an operation that no IAM action is known for.
     """
     journal = list(journal)
-    role_arns = _role_arns(journal)
+    known = Known.of(journal)
     found: set[Need] = set()
     unknown: set[str] = set()
     for entry in journal:
-        if (entry["error"] or "").startswith(_REFUSALS) or _is_other_role(entry, role_arns):
+        if (entry["error"] or "").startswith(_REFUSALS) or _is_other_role(entry, known):
             continue
         try:
-            found.update(_needs_of(entry, role_arns))
+            found.update(_needs_of(entry, known))
         except KeyError as missing:
             unknown.add(str(missing.args[0]))
     if unknown:
@@ -161,30 +162,52 @@ def needs(journal: Iterable[Entry]) -> set[Need]:
     return found
 
 
-def _role_arns(journal: list[Entry]) -> dict[str, str]:
-    """The ARNs of the roles that the calls name: the execution role and those they created."""
-    arns = {EXECUTION_ROLE_NAME: EXECUTION_ROLE_ARN}
-    for entry in journal:
-        if (entry["service"], entry["operation"]) == ("iam", "CreateRole"):
+@dataclass(frozen=True)
+class Known:
+    """What one call says that a later one takes for granted.
+
+    Attributes:
+        roles: the ARNs of roles by name: the execution role and those that were created.
+        workgroups: of Athena, those that queries were started in.
+    """
+
+    roles: dict[str, str]
+    workgroups: frozenset[str]
+
+    @classmethod
+    def of(cls, journal: list[Entry]) -> Known:
+        """Read it from all calls."""
+        roles = {EXECUTION_ROLE_NAME: EXECUTION_ROLE_ARN}
+        workgroups = set()
+        for entry in journal:
             params = entry["params"]
-            name, path = params.get("RoleName", ""), params.get("Path") or "/"
-            arns[name] = f"arn:aws:iam::{ACCOUNT_ID}:role{path}{name}"
-    return arns
+            if entry["operation"] == "CreateRole":
+                name, path = params.get("RoleName", ""), params.get("Path") or "/"
+                roles[name] = f"arn:aws:iam::{ACCOUNT_ID}:role{path}{name}"
+            elif entry["operation"] == "StartQueryExecution":
+                workgroups.add(params.get("WorkGroup") or "primary")
+        return cls(roles, frozenset(workgroups))
+
+    def role_arn(self, name: str) -> str:
+        """The ARN of a role by its name or ARN."""
+        if name.startswith("arn:"):
+            return name
+        return self.roles.get(name, f"arn:aws:iam::{ACCOUNT_ID}:role/{name}")
 
 
-def _is_other_role(entry: Entry, role_arns: dict[str, str]) -> bool:
+def _is_other_role(entry: Entry, known: Known) -> bool:
     role, slash, _ = entry["caller"].partition("/")
-    return bool(slash) and role in role_arns and role != EXECUTION_ROLE_NAME
+    return bool(slash) and role in known.roles and role != EXECUTION_ROLE_NAME
 
 
-def _needs_of(entry: Entry, role_arns: dict[str, str]) -> Iterator[Need]:
+def _needs_of(entry: Entry, known: Known) -> Iterator[Need]:
     prefix = _prefix(entry["service"])
     for action in _actions(prefix, entry):
-        for resource in _resources(prefix, action, entry, role_arns):
+        for resource in _resources(prefix, action, entry, known):
             yield Need(f"{prefix}:{action}", resource)
     yield from _copy_source(entry)
-    yield from _tagging(prefix, entry, role_arns)
-    yield from _passed_roles(prefix, entry, role_arns)
+    yield from _tagging(prefix, entry, known)
+    yield from _passed_roles(prefix, entry, known)
 
 
 @functools.cache
@@ -238,7 +261,7 @@ def _deleted(params: dict[str, Any]) -> list[dict[str, Any]]:
 # ── from parameters to resources ─────────────────────────────────────────────────────────────────
 
 
-def _resources(prefix: str, action: str, entry: Entry, role_arns: dict[str, str]) -> list[str]:
+def _resources(prefix: str, action: str, entry: Entry, known: Known) -> list[str]:
     """The ARNs that the action needs in this call; `[""]` where the request does not tell."""
     kinds = _action_data(prefix)[action.lower()]["resourceTypes"]
     if not kinds:
@@ -251,10 +274,10 @@ def _resources(prefix: str, action: str, entry: Entry, role_arns: dict[str, str]
     elif prefix == "logs":
         found = _log_resources(kinds, entry)
     elif prefix == "iam" and params.get("RoleName"):
-        found = [_role_arn(params["RoleName"], role_arns)]
+        found = [known.role_arn(params["RoleName"])]
     else:
         found = []
-    found = found or _named_resources(prefix, kinds, entry)
+    found = found or _named_resources(prefix, kinds, entry, known)
     is_about_one = any(kind["required"] for kind in kinds)
     return found or ["" if is_about_one else "*"]
 
@@ -295,27 +318,30 @@ def _glue_resources(kinds: list[dict[str, Any]], entry: Entry) -> list[str]:
 
 
 def _log_resources(kinds: list[dict[str, Any]], entry: Entry) -> list[str]:
+    """The stream, or the group and all in it: policies name a group with `:*` at the end.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
+    """
     params = entry["params"]
     group, stream = params.get("logGroupName"), params.get("logStreamName")
     if not group:
         return []
     arn = f"arn:aws:logs:{entry['region']}:{ACCOUNT_ID}:log-group:{group}"
     is_stream = any(kind["name"] == "log-stream" for kind in kinds)
-    return [f"{arn}:log-stream:{stream}" if is_stream and stream else arn]
+    return [f"{arn}:log-stream:{stream}" if is_stream and stream else f"{arn}:*"]
 
 
-def _role_arn(name: str, role_arns: dict[str, str]) -> str:
-    if name.startswith("arn:"):
-        return name
-    return role_arns.get(name, f"arn:aws:iam::{ACCOUNT_ID}:role/{name}")
-
-
-def _named_resources(prefix: str, kinds: list[dict[str, Any]], entry: Entry) -> list[str]:
+def _named_resources(
+    prefix: str, kinds: list[dict[str, Any]], entry: Entry, known: Known
+) -> list[str]:
     """ARNs of the request itself, and those whose names are parameters of the request."""
     templates = [_template(prefix, kind["name"]) for kind in kinds]
     values = {name.lower(): value for name, value in entry["params"].items()}
     if entry["operation"] == "StartQueryExecution":
         values.setdefault("workgroup", "primary")
+    elif prefix == "athena" and len(known.workgroups) == 1:
+        # Later calls name the execution alone; it belongs to the one workgroup there is.
+        values.setdefault("workgroup", *known.workgroups)
     given = [
         value
         for value in values.values()
@@ -382,7 +408,7 @@ def _copy_source(entry: Entry) -> Iterator[Need]:
     yield Need("s3:GetObject", f"arn:aws:s3:::{source.lstrip('/').partition('?')[0]}")
 
 
-def _tagging(prefix: str, entry: Entry, role_arns: dict[str, str]) -> Iterator[Need]:
+def _tagging(prefix: str, entry: Entry, known: Known) -> Iterator[Need]:
     """Whoever creates something with tags needs the right to tag it."""
     params, operation = entry["params"], entry["operation"]
     if prefix == "s3":
@@ -398,31 +424,31 @@ def _tagging(prefix: str, entry: Entry, role_arns: dict[str, str]) -> Iterator[N
     for name in ("addtags", f"tag{noun.lower()}", "tagresource"):
         if name in data:
             action = data[name]["name"]
-            for resource in _created(prefix, operation, entry, role_arns):
+            for resource in _created(prefix, operation, entry, known):
                 yield Need(f"{prefix}:{action}", resource)
             return
 
 
-def _created(prefix: str, operation: str, entry: Entry, role_arns: dict[str, str]) -> Iterable[str]:
+def _created(prefix: str, operation: str, entry: Entry, known: Known) -> Iterable[str]:
     """The resource that a Create call makes; one of several kinds is the one it is named after."""
     noun = re.sub(r"^[A-Z][a-z]+", "", operation).lower()
     kinds = _action_data(prefix)[operation.lower()]["resourceTypes"]
     own = [kind for kind in kinds if kind["name"].replace("-", "").lower() == noun]
-    found = _named_resources(prefix, own, entry) if own else []
+    found = _named_resources(prefix, own, entry, known) if own else []
     if found:
         return found
     # AWS lets some Create actions be given for "*" only, while the tag goes on a resource.
     action = _action_data(prefix)[operation.lower()]["name"]
-    resources = _resources(prefix, action, entry, role_arns)
+    resources = _resources(prefix, action, entry, known)
     return ["" if resource == "*" else resource for resource in resources]
 
 
-def _passed_roles(prefix: str, entry: Entry, role_arns: dict[str, str]) -> Iterator[Need]:
+def _passed_roles(prefix: str, entry: Entry, known: Known) -> Iterator[Need]:
     """A role in a request is passed to the service, which needs iam:PassRole on it."""
     if prefix in ("iam", "sts") or not entry["operation"].startswith(_PASSING):
         return
     for name in set(_roles_in(entry["params"])):
-        arn = _role_arn(name, role_arns)
+        arn = known.role_arn(name)
         yield Need("iam:PassRole", arn, f"{prefix}.amazonaws.com")
 
 
@@ -577,9 +603,10 @@ def least_policy(wanted: Iterable[Need]) -> dict[str, Any]:
     counts: dict[str, int] = defaultdict(int)
     for (service, resources), actions in sorted(groups.items(), key=lambda item: min(item[1])):
         for prefix in sorted({action.partition(":")[0] for action in actions}):
+            letter = string.ascii_uppercase[counts[prefix]]
             counts[prefix] += 1
             statement: dict[str, Any] = {
-                "Sid": f"{prefix.replace('-', '').title()}{counts[prefix]}",
+                "Sid": f"{prefix.replace('-', '').title()}{letter}",
                 "Effect": "Allow",
                 "Action": sorted(a for a in actions if a.startswith(f"{prefix}:")),
                 "Resource": list(resources) if len(resources) > 1 else resources[0],

@@ -13,14 +13,19 @@ from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
 _TERMINAL = ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE")
 
 
-def environment(base: Mapping[str, str]) -> dict[str, str]:
-    """The variables of a kernel: `base` without those of a terminal; sets in a fixed order, UTC."""
+def environment(base: Mapping[str, str], folder: str) -> dict[str, str]:
+    """The variables of a kernel: `base` without those of a terminal; sets in a fixed order, UTC.
+
+    Args:
+        base: the variables to start from.
+        folder: an empty one for IPython, in place of the reader's start-up files and history.
+    """
     kept = {
         name: value
         for name, value in base.items()
         if name not in _TERMINAL and not name.startswith("PYTEST_")
     }
-    return kept | {"PYTHONHASHSEED": "0", "TZ": "UTC"}
+    return kept | {"PYTHONHASHSEED": "0", "TZ": "UTC", "IPYTHONDIR": folder}
 
 
 def manager() -> AsyncKernelManager:

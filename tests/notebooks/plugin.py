@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -52,6 +53,10 @@ class Account:
                 self.close()
         self.aws = self.stack.enter_context(LocalAWS())
         return self.aws
+
+    def folder(self) -> str:
+        """An empty folder for a kernel, removed at the end."""
+        return self.stack.enter_context(tempfile.TemporaryDirectory())
 
     def close(self) -> None:
         """Stop the server."""
@@ -158,12 +163,17 @@ class NotebookFile(IPyNbFile):
         """Start a kernel in the notebook's folder; offline, in an empty account."""
         self.started = time.time()
         base = dict(os.environ) if self.live else self.account.fresh().environ
-        with kernels.as_environment(kernels.environment(base)):
+        with kernels.as_environment(kernels.environment(base, self.account.folder())):
             super().setup()
+        self.kernel.execute_cell_input = self._execute
         self._recorder = NotebookClient(new_notebook(), record_timing=False)
         self._recorder.reset_execution_trackers()
         self._recorder.kc = self.kernel.kc
         self._message_id: str | None = ""
+
+    def _execute(self, source: str, allow_stdin: bool | None = None) -> str:
+        """As a front end does it, with history: without one a closing `;` hides no value."""
+        return self.kernel.kc.execute(source, allow_stdin=allow_stdin, stop_on_error=False)
 
     def get_kernel_message(self, timeout: float | None = None, stream: str = "iopub") -> Any:
         """Pass a message of the kernel on to nbval, and keep the outputs as a front end would.

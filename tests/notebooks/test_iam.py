@@ -160,6 +160,10 @@ def allow(actions: str | list[str], resources: str | list[str], **more: Any) -> 
             {Need("logs:GetLogEvents", ARN.format("logs", "log-group:/g:log-stream:s"))},
         ),
         (
+            call("logs", "DescribeLogStreams", logGroupName="/g"),
+            {Need("logs:DescribeLogStreams", ARN.format("logs", "log-group:/g:*"))},
+        ),
+        (
             call("cloudwatch", "PutMetricData", Namespace="n"),
             {Need("cloudwatch:PutMetricData", "*")},
         ),
@@ -180,6 +184,12 @@ def allow(actions: str | list[str], resources: str | list[str], **more: Any) -> 
 )
 def test_a_call_needs_these_actions(entry: dict[str, Any], expected: set[Need]) -> None:
     assert needs([entry]) == expected
+
+
+def test_a_querys_workgroup_is_known_from_its_start() -> None:
+    later = call("athena", "GetQueryExecution", QueryExecutionId="q")
+    found = needs([call("athena", "StartQueryExecution", WorkGroup="w"), later])
+    assert Need("athena:GetQueryExecution", ARN.format("athena", "workgroup/w")) in found
 
 
 def test_a_refused_call_needs_nothing() -> None:

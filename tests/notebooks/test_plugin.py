@@ -45,7 +45,8 @@ with panel:
     print("inside the widget")"""
 WHERE = """import os
 print(os.path.basename(os.getcwd()), hash("seed") % 1000, os.environ["TZ"])
-print("PYTEST_CURRENT_TEST" in os.environ)"""
+print("PYTEST_CURRENT_TEST" in os.environ)
+"hidden";"""
 # The hash of a text under PYTHONHASHSEED=0, asked of another interpreter.
 HASH = subprocess.run(
     [sys.executable, "-c", 'print(hash("seed") % 1000)'],
