@@ -98,7 +98,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Iterator[A
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a chapter's notebooks on one worker, in order and its policy behind them."""
     policies = [item for item in items if isinstance(item, PolicyCheck)]
     for policy in policies:
@@ -106,14 +106,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if notebooks:
             items.remove(policy)
             items.insert(notebooks[-1], policy)
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        if item.get_closest_marker("xdist_group"):
-            continue
-        chapter = _chapter_of(item)
-        group = chapter.name if chapter else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One worker for all of a chapter, so that its policy is checked where its notebooks ran.
+
+    Other tests go by module. (Marking them for `--dist loadgroup` would say the same, but pytest
+    9.2 no longer reads the id that pytest-xdist 3.8 writes the group into.)
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByChapter(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            folder = path.partition("/")[0]
+            return folder if folder.startswith("chapter") else path
+
+    return ByChapter(config, log)
 
 
 def _chapter_of(item: pytest.Item) -> Path | None:
