@@ -256,6 +256,15 @@ def test_a_policy_that_differs_fails(statement: dict[str, Any], message: str) ->
     assert message in " ".join(check(policy(statement), READ))
 
 
+def test_what_only_studios_sdk_calls_has_a_statement_of_its_own() -> None:
+    needed = allow(["s3:GetObject", "s3:PutObject"], OBJECTS)
+    more = allow("s3:DeleteObject", OBJECTS)
+    assert check(policy(needed, more), READ)
+    assert check(policy(needed, more), READ, exact=False) == []
+    assert check(policy(needed, {**more, "Sid": "StudioObjects"}), READ) == []
+    assert check(policy(more), READ, exact=False)
+
+
 def test_a_deny_that_hits_a_call_fails() -> None:
     deny = {"Sid": "No", "Effect": "Deny", "Action": "s3:PutObject", "Resource": "*"}
     allowed = allow(["s3:GetObject", "s3:PutObject"], OBJECTS)

@@ -214,8 +214,24 @@ def test_live_runs_the_cells_in_the_environment_as_it_is(tmp_path: Path) -> None
     }
 
 
-def test_a_chapter_stays_on_one_worker_with_its_policy_last(book: Path) -> None:
-    _, printed = _run_pytest(book, "--collect-only", "-q", "-n", "0", "--dist", "loadgroup")
-    names = [line for line in printed.splitlines() if "chapter01/" in line]
-    assert names[-1].endswith("iam-policy.json::equals the calls made")
-    assert "02_redraw" in names[-2]
+SHOW_GROUPS = """def pytest_collection_finish(session):
+    for item in session.items:
+        group = item.get_closest_marker("xdist_group")
+        print("GROUP", item.nodeid.replace(" ", "-"), group.args[0])
+"""
+
+
+def test_a_chapter_stays_on_one_worker_with_its_policy_last(tmp_path: Path) -> None:
+    for name in ("chapter01/01_a.ipynb", "chapter01/zz_last.ipynb", "chapter02/01_b.ipynb"):
+        write(tmp_path / name, code("1"))
+    (tmp_path / "chapter01/iam-policy.json").write_text("{}")
+    (tmp_path / "test_other.py").write_text("def test_it():\n    pass\n")
+    (tmp_path / "conftest.py").write_text(SHOW_GROUPS)
+    _, printed = _run_pytest(tmp_path, "--collect-only", "-q")
+    words = [line.split() for line in printed.splitlines() if line.startswith("GROUP")]
+    assert {group for _, name, group in words if "chapter01" in name} == {"chapter01"}
+    assert {group for _, name, group in words if "chapter02" in name} == {"chapter02"}
+    assert [group for _, name, group in words if "test_it" in name] == ["test_other.py"]
+    names = [name for _, name, _ in words if name.startswith("chapter01")]
+    assert names[-1] == "chapter01/iam-policy.json::equals-the-calls-made"
+    assert len(names) == 7
