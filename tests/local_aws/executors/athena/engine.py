@@ -13,7 +13,8 @@ import json
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO
@@ -154,15 +155,15 @@ def _paths(scan: Scan) -> str:
 
 def _parquet(scan: Scan, columns: dict[str, str]) -> tuple[str, list[str]]:
     """By name, whatever the order in the file; a column that no file has is NULL."""
-    schemas = {footer_of(found).schema.to_arrow_schema() for found in scan.files.values()}
-    present = {name.lower() for schema in schemas for name in schema.names}
+    layouts = {footer_of(found).columns for found in scan.files.values()}
+    present = {name for layout in layouts for name in layout}
     items = [
         f"CAST({quoted(name)} AS {kind}) AS {quoted(name)}"
         if name in present
         else f"CAST(NULL AS {kind}) AS {quoted(name)}"
         for name, kind in columns.items()
     ]
-    union = ", union_by_name=true" if len({tuple(s.names) for s in schemas}) > 1 else ""
+    union = ", union_by_name=true" if len(layouts) > 1 else ""
     return f"read_parquet({_paths(scan)}{union}", items
 
 
@@ -175,29 +176,24 @@ def _json(scan: Scan, columns: dict[str, str], parameters: dict) -> tuple[str, l
     }
     spelled = _keys_as_spelled(next(iter(scan.files.values())))
     keys = {name: mapped.get(name) or spelled.get(name, name) for name in columns}
-    kinds = ", ".join(
-        f"{text_literal(keys[name])}: {text_literal(kind)}" for name, kind in columns.items()
-    )
+    kinds = {
+        keys[name]: re.sub(r'"(\w+)"', lambda field: quoted(spelled.get(field[1], field[1])), kind)
+        for name, kind in columns.items()
+    }
+    listed = ", ".join(f"{text_literal(key)}: {text_literal(k)}" for key, k in kinds.items())
     ignored = str(parameters.get("ignore.malformed.json", "")).lower() == "true"
-    source = f"read_json({_paths(scan)}, format='newline_delimited', columns={{{kinds}}}"
-    items = [f"{quoted(keys[name])} AS {quoted(name)}" for name in columns]
+    source = f"read_json({_paths(scan)}, format='newline_delimited', columns={{{listed}}}"
+    items = [f"CAST({quoted(keys[n])} AS {kind}) AS {quoted(n)}" for n, kind in columns.items()]
     return f"{source}, ignore_errors={str(ignored).lower()}", items
 
 
 def _keys_as_spelled(first: S3Object) -> dict[str, str]:
+    """The keys in the beginning of an object, at any depth, by their lower-case form."""
     with storage.open_object(first.location, None) as source:
         if first.location.key.endswith(".gz"):
             source = gzip.GzipFile(fileobj=source)
-        head = source.read(1 << 16).decode("utf-8", "replace").splitlines()
-    keys: dict[str, str] = {}
-    for line in head[:100]:
-        try:
-            value = json.loads(line)
-        except ValueError:
-            continue
-        for key in value if isinstance(value, dict) else ():
-            keys.setdefault(key.lower(), key)
-    return keys
+        head = source.read(1 << 16).decode("utf-8", "replace")
+    return {key.lower(): key for key in re.findall(r'"([^"\\]+)"\s*:', head)}
 
 
 def _open_csv(scan: Scan, columns: dict[str, str], parameters: dict) -> tuple[str, list[str]]:
@@ -211,14 +207,14 @@ def _open_csv(scan: Scan, columns: dict[str, str], parameters: dict) -> tuple[st
         "escape": quote_char if escape == "\\" else escape,
         "nullstr": "\x01no null\x01",
     }
-    converted = {
-        "DATE": "(DATE '1970-01-01' + CAST({} AS INTEGER))",
-        "TIMESTAMP": "make_timestamp(CAST({} AS BIGINT) * 1000)",
+    read_as = {
+        "DATE": "DATE '1970-01-01' + TRY_CAST({} AS INTEGER)",
+        "TIMESTAMP": "make_timestamp(TRY_CAST({} AS BIGINT) * 1000)",
     }
-    items = [
-        f"{converted.get(kind, f'CAST({{}} AS {kind})').format(quoted(name))} AS {quoted(name)}"
-        for name, kind in columns.items()
-    ]
+    items = []
+    for number, (name, kind) in enumerate(columns.items()):
+        parsed = read_as.get(kind, f"TRY_CAST({{}} AS {kind})").format(quoted(name))
+        items.append(f"athena_field({quoted(name)}, {parsed}, {number}) AS {quoted(name)}")
     return _csv(scan, columns, options), items
 
 
@@ -231,8 +227,12 @@ def _delimited(scan: Scan, columns: dict[str, str], parameters: dict) -> tuple[s
         "escape": "",
         "nullstr": parameters.get("serialization.null.format", "\\N"),
     }
+    # A bare TRY_CAST would be pushed into the reader, where it is a CAST.
     items = [
-        f"TRY_CAST({quoted(name)} AS {kind}) AS {quoted(name)}" for name, kind in columns.items()
+        quoted(name)
+        if kind == "VARCHAR"
+        else f"TRY_CAST(nullif({quoted(name)}, '') AS {kind}) AS {quoted(name)}"
+        for name, kind in columns.items()
     ]
     return _csv(scan, columns, options), items
 
@@ -247,17 +247,48 @@ def _csv(scan: Scan, columns: dict[str, str], options: dict[str, str]) -> str:
     )
 
 
-def footer_of(found: S3Object) -> pq.FileMetaData:
+@dataclass(frozen=True)
+class Chunk:
+    """A column chunk of a Parquet object: where its bytes begin, and how many they are."""
+
+    column: str
+    start: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Footer:
+    """What the footer of a Parquet object says of its columns and row groups."""
+
+    columns: tuple[str, ...]
+    row_groups: list[list[Chunk]]
+
+
+def footer_of(found: S3Object) -> Footer:
     """The footer of a Parquet object; read once for each version of it."""
     key = (str(found.location), found.etag)
     if key not in _footers:
         with storage.open_object(found.location, None) as source:
             try:
-                _footers[key] = pq.read_metadata(pa.PythonFile(source, mode="r"))
+                metadata = pq.read_metadata(pa.PythonFile(source, mode="r"))
             except pa.ArrowInvalid:
                 message = f"{found.location} is not a valid Parquet File"
                 raise QueryError("HIVE_BAD_DATA", message) from None
+        groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+        names = tuple(name.lower() for name in metadata.schema.to_arrow_schema().names)
+        _footers[key] = Footer(names, [_chunks(group) for group in groups])
     return _footers[key]
+
+
+def _chunks(group: Any) -> list[Chunk]:
+    chunks = []
+    for index in range(group.num_columns):
+        chunk = group.column(index)
+        pages = (chunk.dictionary_page_offset, chunk.data_page_offset)
+        start = min(offset for offset in pages if offset is not None)
+        column = chunk.path_in_schema.partition(".")[0].lower()
+        chunks.append(Chunk(column, start, chunk.total_compressed_size))
+    return chunks
 
 
 # ── the file system ──────────────────────────────────────────────────────────────────────────────
@@ -304,10 +335,15 @@ class _ObjectSystem(AbstractFileSystem):
 
 
 class _CountedFile(io.RawIOBase):
-    """An object that remembers which ranges of it were read."""
+    """An object that remembers which ranges of it were read.
+
+    DuckDB's threads share it. One that seeks reads next what it sought, whatever the others do in
+    between; one that does not goes on where the last reading ended.
+    """
 
     def __init__(self, source: BinaryIO, reads: list, count: Callable[[int], None]) -> None:
         self._source, self._reads, self._count = source, reads, count
+        self._lock, self._sought = threading.Lock(), threading.local()
 
     def readable(self) -> bool:
         return True
@@ -316,14 +352,20 @@ class _CountedFile(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._source.seek(offset, whence)
+        with self._lock:
+            self._sought.position = self._source.seek(offset, whence)
+            return self._sought.position
 
     def tell(self) -> int:
         return self._source.tell()
 
     def read(self, size: int = -1) -> bytes:
-        start = self._source.tell()
-        data = self._source.read(size)
+        with self._lock:
+            if hasattr(self._sought, "position"):
+                self._source.seek(self._sought.position)
+                del self._sought.position
+            start = self._source.tell()
+            data = self._source.read(size)
         self._reads.append((start, len(data)))
         self._count(len(data))
         return data
@@ -331,24 +373,46 @@ class _CountedFile(io.RawIOBase):
 
 # ── running ──────────────────────────────────────────────────────────────────────────────────────
 
+_SETTINGS = {
+    "integer_division": "true",
+    "TimeZone": "'UTC'",
+    # Athena reads a column for its minimum or maximum, and does not tell it from the footer.
+    "disabled_optimizers": "'statistics_propagation'",
+    # No object is read twice under the same path.
+    "enable_external_file_cache": "false",
+}
+_IN_ORDER = {"read_ahead_depth": "0"}
+
 _lock = threading.Lock()
 _databases: dict[int, Any] = {}
+_idle: dict[int, list[Any]] = defaultdict(list)
 _objects = _ObjectSystem()
 
 
-def _connect(threads: int) -> Any:
+@contextmanager
+def _connection(threads: int) -> Iterator[Any]:
     """A connection for one query, to a database that holds nothing but macros."""
     with _lock:
         if threads not in _databases:
-            base = duckdb.connect(config={"threads": threads} if threads else {})
-            base.execute("SET GLOBAL integer_division = true; SET GLOBAL TimeZone = 'UTC'")
-            base.register_filesystem(_objects)
-            functions.define(base)
-            # A query sees the objects of its tables and nothing of this machine.
-            base.execute("SET allowed_directories = ['athena://']")
-            base.execute("SET enable_external_access = false")
-            _databases[threads] = base
-    return _databases[threads].cursor()
+            _databases[threads] = _new_database(threads)
+        idle = _idle[threads]
+        connection = idle.pop() if idle else _databases[threads].cursor()
+    try:
+        yield connection
+    finally:
+        _idle[threads].append(connection)
+
+
+def _new_database(threads: int) -> Any:
+    database = duckdb.connect(config={"threads": threads} if threads else {})
+    for setting, value in _SETTINGS.items() | (_IN_ORDER.items() if threads == 1 else set()):
+        database.execute(f"SET GLOBAL {setting} = {value}")
+    database.register_filesystem(_objects)
+    functions.define(database)
+    # A query sees the objects of its tables and nothing of this machine.
+    database.execute("SET allowed_directories = ['athena://']")
+    database.execute("SET enable_external_access = false")
+    return database
 
 
 @dataclass
@@ -386,28 +450,28 @@ class Run:
         """
         if self._stop_reason:
             raise Cancelled(self._stop_reason)
-        scans = {f"athena://{self._id}/{n}/": s.scan for n, s in enumerate(translation.sources)}
+        scans = {
+            f"athena://{self._id}/{number}/": source.scan
+            for number, source in enumerate(translation.sources)
+            if isinstance(source.scan, Scan)
+        }
+        _objects.scans.update({prefix: (scan, self._count) for prefix, scan in scans.items()})
+        sql = template.format(_with_sources(translation))
         # One thread where a LIMIT ends the reading, so that it reads the same each time.
-        self._connection = _connect(1 if translation.stops_early else 0)
-        for path, scan in scans.items():
-            if isinstance(scan, Scan):
-                _objects.scans[path] = (scan, self._count)
         try:
-            self._connection.execute("PRAGMA enable_profiling = 'no_output'")
-            sql = template.format(_with_sources(translation))
-            relation = self._connection.sql(sql)
-            answer = Answer(relation.to_arrow_table(), relation.types, relation.columns)
-            profile = json.loads(self._connection.get_profiling_information(format="json"))
-        except duckdb.InterruptException:
-            raise Cancelled(self._stop_reason) from None
+            with _connection(1 if translation.stops_early else 0) as self._connection:
+                self._connection.execute("PRAGMA enable_profiling = 'no_output'")
+                relation = self._connection.sql(sql)
+                answer = Answer(relation.to_arrow_table(), relation.types, relation.columns)
+                profile = json.loads(self._connection.get_profiling_information(format="json"))
         except duckdb.Error:
             if self._stop_reason:
                 raise Cancelled(self._stop_reason) from None
             raise
         finally:
-            for path in scans:
-                _objects.scans.pop(path, None)
-            self._connection.close()
+            self._connection = None
+            for prefix in scans:
+                del _objects.scans[prefix]
         if template == "{}":
             self._measure(answer, scans, profile)
         return answer
@@ -417,12 +481,10 @@ class Run:
         if self._cutoff is not None and self._read > self._cutoff:
             self.interrupt("Bytes scanned limit was exceeded")
 
-    def _measure(self, answer: Answer, scans: dict[str, Any], profile: dict[str, Any]) -> None:
+    def _measure(self, answer: Answer, scans: dict[str, Scan], profile: dict[str, Any]) -> None:
         nodes = [node for root in profile.get("operator", []) for node in _scan_nodes(root)]
         answer.rows_read = sum(node.get("rows_scanned", 0) for node in nodes)
         for prefix, scan in scans.items():
-            if not isinstance(scan, Scan):
-                continue
             mine = [n for n in nodes if prefix in str(n["extra_info"].get("Filename(s)", ""))]
             for path in _touched(scan, mine):
                 storage.open_object(scan.files[path].location, self._catalog.caller).close()
@@ -446,14 +508,25 @@ def _scan_nodes(node: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _touched(scan: Scan, nodes: list[dict[str, Any]]) -> list[str]:
-    """The files that the query read; not the first if only its footer was, to learn the types."""
+    """The files that the query read, in the order of their listing.
+
+    The plan tells how many there are. DuckDB reads the first one's footer just to learn the types,
+    so that it is one of them only if more of it was read, or if there are not enough others.
+    """
+    counted = sum(int(node["extra_info"].get("Total Files Read", 0)) for node in nodes)
     read = [path for path in scan.files if scan.reads.get(path)]
     first = next(iter(scan.files), None)
-    if not nodes or first not in read or len(scan.reads[first]) > 1 or not scan.is_parquet:
-        return read if nodes else []
     others = [path for path in read if path != first]
-    counted = sum(int(node["extra_info"].get("Total Files Read", 0)) for node in nodes)
-    return others if counted <= len(others) else read
+    with_data = first in read and bool(_data_reads(scan, first))
+    return read if with_data or counted > len(others) else others
+
+
+def _data_reads(scan: Scan, path: str) -> list[tuple[int, int]]:
+    """The ranges read of a file but for its end, where the footer of a Parquet file is."""
+    reads = scan.reads[path]
+    if not scan.is_parquet:
+        return reads
+    return [(start, size) for start, size in reads if start + size < scan.files[path].size]
 
 
 def _bytes_of(scan: Scan, path: str, nodes: list[dict[str, Any]]) -> int:
@@ -467,24 +540,19 @@ def _bytes_of(scan: Scan, path: str, nodes: list[dict[str, Any]]) -> int:
     if not scan.is_parquet:
         return found.size
     needed = {name for node in nodes for name in _columns_of_scan(node, columns_of(scan.table))}
-    footer, total = footer_of(found), 0
-    for index in range(footer.num_row_groups):
-        group = footer.row_group(index)
-        chunks = [group.column(number) for number in range(group.num_columns)]
-        if any(_overlaps(chunk, scan.reads[path]) for chunk in chunks):
-            total += sum(
-                chunk.total_compressed_size
-                for chunk in chunks
-                if chunk.path_in_schema.partition(".")[0].lower() in needed
-            )
-    return total
+    reads = _data_reads(scan, path)
+    return sum(
+        chunk.size
+        for group in footer_of(found).row_groups
+        if any(_overlaps(chunk, reads) for chunk in group)
+        for chunk in group
+        if chunk.column in needed
+    )
 
 
-def _overlaps(chunk: Any, reads: list[tuple[int, int]]) -> bool:
-    start = chunk.dictionary_page_offset or chunk.data_page_offset
-    start = min(start, chunk.data_page_offset)
-    end = start + chunk.total_compressed_size
-    return any(offset < end and start < offset + length for offset, length in reads)
+def _overlaps(chunk: Chunk, reads: list[tuple[int, int]]) -> bool:
+    end = chunk.start + chunk.size
+    return any(start < end and chunk.start < start + length for start, length in reads)
 
 
 def _columns_of_scan(node: dict[str, Any], columns: dict[str, str]) -> set[str]:
@@ -501,8 +569,5 @@ def _columns_of_scan(node: dict[str, Any], columns: dict[str, str]) -> set[str]:
 def arrow_types(types: dict[str, str]) -> pa.Schema:
     """Arrow's types for DuckDB's, by column."""
     nothing = ", ".join(f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in types.items())
-    connection = _connect(0)
-    try:
+    with _connection(0) as connection:
         return connection.sql(f"SELECT {nothing} LIMIT 0").to_arrow_table().schema
-    finally:
-        connection.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import unquote
 
 from sqlglot import exp
 
@@ -63,6 +64,7 @@ def column_not_found(node: exp.Expression | None, name: str = "") -> QueryError:
 def from_duckdb(error: Exception, tree: exp.Expression, sql: str) -> QueryError:
     """Athena's error for what DuckDB refused of `tree`, which is `sql`."""
     text = re.sub(r"\n\nLINE \d+:.*", "", str(error), flags=re.DOTALL)
+    text = re.sub(r"athena://[^\s\"]*/([^/\s\"]+)", lambda path: unquote(path[1]), text)
     for pattern, code, message in _TRANSLATED:
         if found := re.search(pattern, text, re.IGNORECASE):
             named = found.groupdict().get("name")
@@ -75,7 +77,7 @@ def from_duckdb(error: Exception, tree: exp.Expression, sql: str) -> QueryError:
                 prefix = called_at(sql, named or "")
             return QueryError(code, prefix + message.format(**words))
     kind = text.partition(":")[2].strip() or text
-    return QueryError("GENERIC_USER_ERROR", kind.splitlines()[0])
+    return QueryError("GENERIC_USER_ERROR", kind)
 
 
 _TRANSLATED = [
@@ -93,6 +95,8 @@ _TRANSLATED = [
         "AMBIGUOUS_NAME",
         "Column '{name}' is ambiguous",
     ),
+    (r"(?P<text>error parsing field value.*)", "HIVE_BAD_DATA", "{text}"),
+    (r"(?P<text>malformed json in file.*)", "HIVE_CURSOR_ERROR", "{text}"),
     (r"division by zero", "DIVISION_BY_ZERO", "Division by zero"),
     (
         r"function with name \"?(?P<name>\w+)\"? does not exist",
@@ -124,8 +128,7 @@ _TRANSLATED = [
         "INVALID_CAST_ARGUMENT",
         "Value cannot be cast to {type}: {value}",
     ),
-    (r"invalid input error: (?P<text>array subscript.*)", "INVALID_FUNCTION_ARGUMENT", "{text}"),
-    (r"invalid input error: (?P<text>key not present.*)", "INVALID_FUNCTION_ARGUMENT", "{text}"),
+    (r"(?P<text>(?:array subscript|key not present).*)", "INVALID_FUNCTION_ARGUMENT", "{text}"),
     (
         r"failed to cast value: (?P<text>.*)",
         "INVALID_CAST_ARGUMENT",

@@ -22,6 +22,8 @@ athena_regexp_extract(s, p, g) := CASE WHEN regexp_matches(s, p) THEN regexp_ext
 athena_json_extract(j, p) := CASE WHEN json_valid(j) THEN json_extract(CAST(j AS JSON), p) END
 athena_json_scalar(j, p) := CASE WHEN json_valid(j) AND json_type(CAST(j AS JSON), p)
     NOT IN ('OBJECT', 'ARRAY', 'NULL') THEN json_extract_string(CAST(j AS JSON), p) END
+athena_field(text, value, n) := CASE WHEN value IS NULL AND text IS NOT NULL
+    THEN error('Error parsing field value ''' || text || ''' for field ' || n) ELSE value END
 athena_timestamp_text(t) := strftime(t, '%Y-%m-%d %H:%M:%S.%g')
 array_union(a, b) := list_distinct(list_concat(a, b))
 arrays_overlap(a, b) := list_has_any(a, b)

@@ -43,7 +43,7 @@ def from_csv(data: bytes) -> list[list[str | None]]:
     table = pa_csv.read_csv(
         io.BytesIO(data),
         pa_csv.ReadOptions(column_names=names),
-        pa_csv.ParseOptions(newlines_in_values=True),
+        pa_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
         pa_csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()),
             null_values=[""],

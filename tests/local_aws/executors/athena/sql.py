@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import sqlglot
@@ -102,7 +103,7 @@ def bind(tree: exp.Query, parameters: list[str]) -> exp.Query:
     Raises QueryError if there are more or fewer parameters than `?`.
     """
     tree = tree.copy()
-    places = _in_text_order(tree)
+    places = _in_text_order(tree) if tree.find(exp.Placeholder) else []
     if len(places) != len(parameters):
         message = f"Incorrect number of parameters: expected {len(places)} but found"
         raise QueryError("INVALID_PARAMETER_USAGE", f"line 1:1: {message} {len(parameters)}")
@@ -246,7 +247,7 @@ def _with_types(tree: exp.Query, result: Translation) -> exp.Query:
     for index, source in enumerate(result.sources):
         name = f"scan{index}_"
         visible[name] = list(source.columns)
-        columns[name] = {n: exp.DataType.build(t, "duckdb") for n, t in source.columns.items()}
+        columns[name] = {n: _data_type(kind) for n, kind in source.columns.items()}
         if result.reads_path:
             columns[name][_PSEUDO_COLUMN] = exp.DataType.build("varchar")
     schema = MappingSchema({"scans_": columns}, {"scans_": visible}, dialect="trino")
@@ -268,6 +269,11 @@ def _with_types(tree: exp.Query, result: Translation) -> exp.Query:
         if number.is_number and re.fullmatch(r"\d*\.\d*", number.this):
             number.type = exp.DataType.build(_decimal_of(number.this))
     return annotate_types(qualified, schema=schema, dialect="trino")
+
+
+@cache
+def _data_type(duck: str) -> exp.DataType:
+    return exp.DataType.build(duck, "duckdb")
 
 
 def _column(tree: exp.Expression, name: str) -> exp.Expression | None:
@@ -380,7 +386,12 @@ def _trino(node: exp.Expression) -> str:
         if node.is_string:
             return f"varchar({len(node.this)})"
         return _decimal_of(node.this) if "." in node.this else "integer"
-    name = node.type.sql("trino").lower()
+    return trino_type(node.type)
+
+
+def trino_type(duck: str | exp.DataType) -> str:
+    """Athena's name of a DuckDB type."""
+    name = exp.DataType.build(duck, "duckdb").sql("trino").lower()
     return "timestamp(3)" if name == "timestamp" else name
 
 
@@ -553,7 +564,8 @@ def _unnest(node: exp.Unnest) -> exp.Expression:
             columns.append(_call("unnest", array))
     if offset:
         ones = exp.Literal.number(1)
-        last = exp.Add(this=_call("len", node.expressions[0]), expression=ones)
+        size = _cast(_call("cardinality", node.expressions[0]), "BIGINT")
+        last = exp.Add(this=size, expression=ones)
         columns.append(_call("unnest", _call("range", ones, last)))
     if not alias or len(names) != len(columns):
         return node

@@ -101,9 +101,8 @@ class Context:
                     rows.append(("awsdatacatalog", home, table["Name"], kind))
                 every = {**glue.columns_of(table), **glue.keys_of(table)}
                 for place, (column, duck) in enumerate(every.items() if name == "columns" else ()):
-                    rows.append(
-                        ("awsdatacatalog", home, table["Name"], column, place + 1, duck.lower())
-                    )
+                    described = (column, place + 1, sql.trino_type(duck))
+                    rows.append(("awsdatacatalog", home, table["Name"], *described))
         names = {
             "schemata": "catalog_name schema_name",
             "tables": "table_catalog table_schema table_name table_type",
