@@ -14,8 +14,8 @@ REPOSITORY = Path(__file__).parents[2]
 _KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 _LANGUAGE = {"name": "python"}
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-# What front ends note about how a cell was last shown or run.
-_TRANSIENT = ("ExecuteTime", "collapsed", "execution", "scrolled", "trusted")
+# What front ends and jupytext note about a cell, for themselves.
+_TRANSIENT = ("ExecuteTime", "collapsed", "execution", "lines_to_next_cell", "scrolled", "trusted")
 
 
 def all_notebooks(root: Path = REPOSITORY) -> list[Path]:
