@@ -272,8 +272,9 @@ def test_scanned_bytes_are_those_of_the_columns_and_partitions_read(query, fligh
     assert scanned(query("SELECT carrier, delay FROM flights WHERE month = '2'")) == column_bytes(
         flights[2], "carrier", "delay"
     )
-    filtered = query("SELECT delay FROM flights WHERE year = 2024 AND month IN ('1','3') "
-                     "AND carrier = 'CC'")  # fmt: skip
+    filtered = query(
+        "SELECT delay FROM flights WHERE year = 2024 AND month IN ('1','3') AND carrier = 'CC'"
+    )
     # The statistics of January's file say that it holds no CC: nothing of it is read.
     assert scanned(filtered) == column_bytes(flights[3], "carrier", "delay")
     assert scanned(query("SELECT count(*) FROM flights")) == 0
@@ -374,9 +375,15 @@ def test_a_workgroup_cancels_a_query_that_reads_too_much(aws, query):
         ("date_add('month', 1, DATE '2024-01-31')", "2024-02-29"),
         ("DATE '2024-01-01' + INTERVAL '1' DAY", "2024-01-02"),
         ("date_trunc('month', DATE '2024-02-29')", "2024-02-01"),
-        ("date_format(TIMESTAMP '2024-01-02 03:04:05', '%Y-%m-%d %H:%i:%s')", "2024-01-02 03:04:05"),
+        (
+            "date_format(TIMESTAMP '2024-01-02 03:04:05', '%Y-%m-%d %H:%i:%s')",
+            "2024-01-02 03:04:05",
+        ),
         ("date_parse('02/01/2024', '%d/%m/%Y')", "2024-01-02 00:00:00.000"),
-        ("format_datetime(TIMESTAMP '2024-01-02 03:04:05', 'yyyy/MM/dd HH:mm')", "2024/01/02 03:04"),
+        (
+            "format_datetime(TIMESTAMP '2024-01-02 03:04:05', 'yyyy/MM/dd HH:mm')",
+            "2024/01/02 03:04",
+        ),
         ("day_of_week(DATE '2024-01-07')", "7"),
         ("cardinality(ARRAY[1, 2])", "2"),
         ("cardinality(MAP(ARRAY['a'], ARRAY[1]))", "1"),
@@ -400,10 +407,13 @@ def test_a_workgroup_cancels_a_query_that_reads_too_much(aws, query):
         ("approx_distinct(x) FROM (VALUES 1, 2, 2) AS t(x)", "2"),
         ("max_by(y, x) FROM (VALUES (1, 'a'), (2, 'b')) AS t(x, y)", "b"),
         ("url_extract_host('https://a.example/x?y=1')", "a.example"),
-        ("sequence(DATE '2024-01-01', DATE '2024-01-02', INTERVAL '1' DAY)", "[2024-01-01, 2024-01-02]"),
+        (
+            "sequence(DATE '2024-01-01', DATE '2024-01-02', INTERVAL '1' DAY)",
+            "[2024-01-01, 2024-01-02]",
+        ),
         ("width_bucket(5, 1, 10, 3)", "2"),
     ],
-)  # fmt: skip
+)
 def test_expressions_mean_what_they_mean_in_athena(query, expression, expected):
     assert value(query, expression) == expected
 
@@ -433,7 +443,10 @@ def test_path_names_the_object_of_a_row(query, flights):
     [
         ("SELECT 1 / 0", "DIVISION_BY_ZERO: Division by zero"),
         ("SELECT 2147483647 + 1", "NUMERIC_VALUE_OUT_OF_RANGE: addition overflow: 2147483647 + 1"),
-        ("SELECT * FROM nope", "TABLE_NOT_FOUND: line 1:15: Table 'awsdatacatalog.db.nope' does not exist"),
+        (
+            "SELECT * FROM nope",
+            "TABLE_NOT_FOUND: line 1:15: Table 'awsdatacatalog.db.nope' does not exist",
+        ),
         ("SELECT * FROM no.flights", "SCHEMA_NOT_FOUND: Schema 'no' does not exist"),
         (
             "SELECT nope FROM flights",
@@ -445,15 +458,35 @@ def test_path_names_the_object_of_a_row(query, flights):
             "COLUMN_NOT_FOUND: line 1:38: Column 'd' cannot be resolved or requester is not "
             "authorized to access requested resources",
         ),
-        ("SELECT 1 FROM flights WHERE month = 2", "TYPE_MISMATCH: line 1:35: Cannot apply operator: varchar = integer"),
-        ("SELECT carrier + 1 FROM flights", "TYPE_MISMATCH: line 1:16: Cannot apply operator: varchar + integer"),
-        ("SELECT nope(delay) FROM flights", "FUNCTION_NOT_FOUND: line 1:8: Function 'nope' not registered"),
-        ("SELECT list_aggregate(ARRAY[1], 'sum')", "FUNCTION_NOT_FOUND: line 1:8: Function 'list_aggregate' not registered"),
-        ("SELECT carrier, count(*) FROM flights", "EXPRESSION_NOT_AGGREGATE: line 1:8: 'carrier' must be an aggregate expression or appear in GROUP BY clause"),
+        (
+            "SELECT 1 FROM flights WHERE month = 2",
+            "TYPE_MISMATCH: line 1:35: Cannot apply operator: varchar = integer",
+        ),
+        (
+            "SELECT carrier + 1 FROM flights",
+            "TYPE_MISMATCH: line 1:16: Cannot apply operator: varchar + integer",
+        ),
+        (
+            "SELECT nope(delay) FROM flights",
+            "FUNCTION_NOT_FOUND: line 1:8: Function 'nope' not registered",
+        ),
+        (
+            "SELECT list_aggregate(ARRAY[1], 'sum')",
+            "FUNCTION_NOT_FOUND: line 1:8: Function 'list_aggregate' not registered",
+        ),
+        (
+            "SELECT carrier, count(*) FROM flights",
+            "EXPRESSION_NOT_AGGREGATE: line 1:8: 'carrier' must be an aggregate expression or "
+            "appear in GROUP BY clause",
+        ),
         ("SELECT CAST('x' AS date)", "INVALID_CAST_ARGUMENT: Value cannot be cast to date: x"),
-        ("SELECT ARRAY[1][2]", "INVALID_FUNCTION_ARGUMENT: Array subscript must be less than or equal to array length: 2 > 1"),
+        (
+            "SELECT ARRAY[1][2]",
+            "INVALID_FUNCTION_ARGUMENT: Array subscript must be less than or equal to array "
+            "length: 2 > 1",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_failed_query_tells_the_reason_as_athena_words_it(query, flights, sql, expected):
     execution = query(sql)
     assert execution["Status"]["State"] == "FAILED"
@@ -669,8 +702,10 @@ def test_databases_and_tables_come_and_go(aws, query, flights):
 
 
 def test_a_view_lies_in_glue_as_aws_stores_it(aws, query, flights):
-    query("CREATE OR REPLACE VIEW late AS SELECT carrier, delay * 2 AS twice FROM flights "
-          "WHERE delay > 15")  # fmt: skip
+    query(
+        "CREATE OR REPLACE VIEW late AS SELECT carrier, delay * 2 AS twice FROM flights "
+        "WHERE delay > 15"
+    )
     table = aws.client("glue").get_table(DatabaseName="db", Name="late")["Table"]
     assert table["TableType"] == "VIRTUAL_VIEW"
     assert table["ViewOriginalText"].startswith("/* Presto View: ")
@@ -712,8 +747,9 @@ def test_ctas_writes_partitioned_parquet_and_a_manifest(aws, query, flights):
 
 
 @pytest.mark.parametrize(
-    "properties", ["format = 'JSON'", "format = 'TEXTFILE', field_delimiter = '|'", "format = 'PARQUET'"]
-)  # fmt: skip
+    "properties",
+    ["format = 'JSON'", "format = 'TEXTFILE', field_delimiter = '|'", "format = 'PARQUET'"],
+)
 def test_ctas_in_each_format_can_be_read_and_inserted_into(query, properties):
     query(
         f"CREATE TABLE copy WITH ({properties}) AS SELECT * FROM (VALUES (1, 'a', 1.5e0, "
