@@ -192,15 +192,21 @@ class NotebookFile(IPyNbFile):
         from what is saved in the notebook.
         """
         message = super().get_kernel_message(timeout, stream)
+        self._record(message)
+        while message["msg_type"] in ("clear_output", "update_display_data"):
+            message = super().get_kernel_message(timeout, stream)
+            self._record(message)
+        return message
+
+    def _record(self, message: dict[str, Any]) -> None:
+        cells = self._recorder.nb.cells
         if message["msg_type"] == "execute_input":
-            self._recorder.nb.cells.append(new_code_cell())
+            cells.append(new_code_cell())
             self._recorder.clear_before_next_output = False
             self._message_id = _parent_of(message)
-        if _parent_of(message) == self._message_id:
+        if cells and _parent_of(message) == self._message_id:
             with contextlib.suppress(CellExecutionComplete):
-                cells = self._recorder.nb.cells
                 self._recorder.process_message(message, cells[-1], len(cells) - 1)
-        return message
 
     def shown_outputs(self) -> list[NotebookNode]:
         """The outputs of the cell that ran last, as they would be saved."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -13,6 +14,7 @@ import pytest
 from nbformat.v4 import new_output
 
 from .form import REPOSITORY
+from .plugin import Account
 from .tiny import code, text, write
 
 # By its name, each test's outcome and what it says; and what pytest printed.
@@ -225,3 +227,16 @@ def test_a_chapter_stays_on_one_worker_with_its_policy_last(tmp_path: Path) -> N
     outcomes, _ = _run_pytest(tmp_path, "-n", "2")
     assert {outcome for outcome, _ in outcomes.values()} == {"passed"}
     assert len(outcomes) == 14
+
+
+def test_a_server_that_died_is_replaced_for_the_next_notebook() -> None:
+    account = Account()
+    try:
+        first = account.fresh()
+        os.kill(first.pid, signal.SIGKILL)
+        second = account.fresh()
+        second.client("s3").create_bucket(Bucket=BUCKET)
+        assert account.fresh() is second
+        assert second.client("s3").list_buckets()["Buckets"] == []
+    finally:
+        account.close()
