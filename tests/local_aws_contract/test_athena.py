@@ -479,6 +479,10 @@ def test_path_names_the_object_of_a_row(query, flights):
             "EXPRESSION_NOT_AGGREGATE: line 1:8: 'carrier' must be an aggregate expression or "
             "appear in GROUP BY clause",
         ),
+        (
+            "SELECT crc32(to_utf8('a'))",
+            "NOT_SUPPORTED: line 1:8: Function 'crc32' is not carried out offline",
+        ),
         ("SELECT CAST('x' AS date)", "INVALID_CAST_ARGUMENT: Value cannot be cast to date: x"),
         (
             "SELECT ARRAY[1][2]",
@@ -590,6 +594,20 @@ def test_a_file_that_is_no_parquet_is_named(aws, query):
     query(f"CREATE EXTERNAL TABLE broken (a int) STORED AS PARQUET LOCATION '{location}'")
     expected = f"HIVE_BAD_DATA: {location}a.parquet is not a valid Parquet File"
     assert reason(query, "SELECT * FROM broken") == expected
+
+
+def test_a_column_of_another_type_than_the_tables_is_bad_data(aws, query):
+    content = parquet(pa.table({"year": [2024], "n": [1]}))
+    aws.client("s3").put_object(Bucket=BUCKET, Key="years/a.parquet", Body=content)
+    query(
+        "CREATE EXTERNAL TABLE years (year string, n int) STORED AS PARQUET "
+        f"LOCATION 's3://{BUCKET}/years/'"
+    )
+    assert query("SELECT n FROM years")["rows"][1] == ["1"]
+    assert reason(query, "SELECT year FROM years") == (
+        f"HIVE_BAD_DATA: Field year's type INT64 in parquet file s3://{BUCKET}/years/a.parquet is "
+        "incompatible with type varchar defined in table schema"
+    )
 
 
 def test_partition_projection(aws, query):
@@ -874,6 +892,19 @@ def test_a_workgroup_enforces_its_settings(aws, query):
         query("SELECT 1", WorkGroup="team")
     with pytest.raises(ClientError, match="WorkGroup nobody is not found"):
         query("SELECT 1", WorkGroup="nobody")
+
+
+def test_managed_results_need_no_bucket(aws, query):
+    athena = aws.client("athena")
+    athena.create_work_group(
+        Name="managed", Configuration={"ManagedQueryResultsConfiguration": {"Enabled": True}}
+    )
+    started = athena.start_query_execution(QueryString="SELECT 1 AS one", WorkGroup="managed")
+    execution = finished(athena, started["QueryExecutionId"])
+    assert execution["Status"]["State"] == "SUCCEEDED"
+    assert "OutputLocation" not in execution.get("ResultConfiguration", {})
+    found = athena.get_query_results(QueryExecutionId=execution["QueryExecutionId"])
+    assert texts(found) == [["one"], ["1"]]
 
 
 # ── the catalog through Athena's API ─────────────────────────────────────────────────────────────

@@ -37,6 +37,16 @@ def _refusing(run: Callable[[], Any]) -> None:
         raise QueryError("", f"{_FAILED}{error.code}(message:{error.message})") from None
 
 
+def _no_database(name: str) -> QueryError:
+    message = f"FAILED: SemanticException [Error 10072]: Database does not exist: {name}"
+    return QueryError("", message)
+
+
+def _check_database(name: str, context: Context) -> None:
+    if not context.catalog.has_database(name):
+        raise _no_database(name)
+
+
 # ── CREATE ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -71,9 +81,7 @@ def _create_external_table(scanner: Scanner) -> Statement:
 
     def run(context: Context) -> None:
         home = database or context.database
-        if not context.catalog.has_database(home):
-            message = f"FAILED: SemanticException [Error 10072]: Database does not exist: {home}"
-            raise QueryError("", message)
+        _check_database(home, context)
         if context.catalog.table(home, name):
             if if_absent:
                 return
@@ -377,8 +385,7 @@ def _drop_database(scanner: Scanner) -> Statement:
         if not context.catalog.has_database(name):
             if if_present:
                 return
-            message = f"FAILED: SemanticException [Error 10072]: Database does not exist: {name}"
-            raise QueryError("", message)
+            raise _no_database(name)
         if not cascade and context.catalog.tables(name):
             message = (
                 f"InvalidOperationException(message:Database {name} is not empty. "
@@ -410,9 +417,7 @@ def _show_tables(scanner: Scanner, *, views: bool = False) -> Statement:
 
     def run(context: Context) -> Outcome:
         home = database or context.database
-        if not context.catalog.has_database(home):
-            message = f"FAILED: SemanticException [Error 10072]: Database does not exist: {home}"
-            raise QueryError("", message)
+        _check_database(home, context)
         tables = context.catalog.tables(home, pattern)
         names = [table["Name"] for table in tables if glue.is_view(table) or not views]
         return lines(["views" if views else "tab_name"], names)

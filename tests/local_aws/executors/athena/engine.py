@@ -12,11 +12,13 @@ import io
 import json
 import re
 import threading
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
@@ -40,9 +42,11 @@ from .catalog import (
 )
 from .datatypes import quoted, text_literal
 from .errors import Cancelled, QueryError
-from .sql import Translation
+from .sql import Translation, trino_type
 
-_HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+if int(duckdb.__version__.split(".")[0]) < 2:
+    raise RuntimeError(f"Athena needs duckdb 2.0 or newer; this is {duckdb.__version__}.")
+
 _footers: dict[Any, Any] = account.table()
 
 
@@ -91,7 +95,8 @@ def _by_partition(table: Table, locations: dict[tuple[str, ...], str], catalog: 
     folders = sorted(by_folder)
     for values, location in locations.items():
         if location.startswith(root):
-            inside = [f for f in folders if f.startswith(location)] if folders else []
+            first = bisect_left(folders, location)
+            inside = takewhile(lambda folder, at=location: folder.startswith(at), folders[first:])
             objects = [found for folder in inside for found in by_folder[folder]]
         else:
             objects = _listed(location, catalog)
@@ -155,7 +160,7 @@ def _paths(scan: Scan) -> str:
 
 def _parquet(scan: Scan, columns: dict[str, str]) -> tuple[str, list[str]]:
     """By name, whatever the order in the file; a column that no file has is NULL."""
-    layouts = {footer_of(found).columns for found in scan.files.values()}
+    layouts = {tuple(footer_of(found).columns) for found in scan.files.values()}
     present = {name for layout in layouts for name in layout}
     items = [
         f"CAST({quoted(name)} AS {kind}) AS {quoted(name)}"
@@ -258,9 +263,9 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Footer:
-    """What the footer of a Parquet object says of its columns and row groups."""
+    """What the footer of a Parquet object says: its columns' types, and its row groups."""
 
-    columns: tuple[str, ...]
+    columns: dict[str, str]
     row_groups: list[list[Chunk]]
 
 
@@ -275,8 +280,10 @@ def footer_of(found: S3Object) -> Footer:
                 message = f"{found.location} is not a valid Parquet File"
                 raise QueryError("HIVE_BAD_DATA", message) from None
         groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-        names = tuple(name.lower() for name in metadata.schema.to_arrow_schema().names)
-        _footers[key] = Footer(names, [_chunks(group) for group in groups])
+        columns = {
+            field.name.lower(): str(field.type) for field in metadata.schema.to_arrow_schema()
+        }
+        _footers[key] = Footer(columns, [_chunks(group) for group in groups])
     return _footers[key]
 
 
@@ -540,6 +547,7 @@ def _bytes_of(scan: Scan, path: str, nodes: list[dict[str, Any]]) -> int:
     if not scan.is_parquet:
         return found.size
     needed = {name for node in nodes for name in _columns_of_scan(node, columns_of(scan.table))}
+    _check_types(found, needed, columns_of(scan.table))
     reads = _data_reads(scan, path)
     return sum(
         chunk.size
@@ -548,6 +556,19 @@ def _bytes_of(scan: Scan, path: str, nodes: list[dict[str, Any]]) -> int:
         for chunk in group
         if chunk.column in needed
     )
+
+
+def _check_types(found: S3Object, needed: set[str], columns: dict[str, str]) -> None:
+    """Refuse text where the table has something else, and the other way round, as Athena does."""
+    for name, kind in footer_of(found).columns.items():
+        if name in needed and ("string" in kind) != (columns[name] == "VARCHAR"):
+            if "<" in kind or "binary" in kind or "dictionary" in kind:
+                continue
+            message = (
+                f"Field {name}'s type {kind.upper()} in parquet file {found.location} is "
+                f"incompatible with type {trino_type(columns[name])} defined in table schema"
+            )
+            raise QueryError("HIVE_BAD_DATA", message)
 
 
 def _overlaps(chunk: Chunk, reads: list[tuple[int, int]]) -> bool:

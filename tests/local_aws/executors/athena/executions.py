@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 from datetime import timedelta
 from typing import Any
@@ -22,6 +21,7 @@ _ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 # A short query is done when StartQueryExecution answers, so that no client has to wait for its
 # next look; a longer one is then RUNNING.
 _SECONDS_AT_START = 0.2
+_MOST_ROWS = 1000
 _ENGINE = {
     "SelectedEngineVersion": "AUTO",
     "EffectiveEngineVersion": "Athena engine version 3",
@@ -46,7 +46,7 @@ class Execution(Job):
         self.outcome = Outcome()
         self.reused: Execution | None = None
         self.error: dict[str, Any] | None = None
-        self.scanned_bytes = self.rows_read = 0
+        self.scanned_bytes = self.rows_read = self.output_bytes = 0
 
     @property
     def output(self) -> str:
@@ -109,6 +109,7 @@ class Execution(Job):
             self.rows_read = sum(answer.rows_read for answer in context.answers)
 
     def _write_results(self) -> None:
+        self.output_bytes = len(self.outcome.content)
         if self.reused or not self.output:
             return
         target = S3Location.parse(self.result_uri)
@@ -116,7 +117,8 @@ class Execution(Job):
             manifest = S3Location.parse(self.manifest_uri)
             storage.write(manifest, "\n".join(self.outcome.manifest).encode(), self.caller)
         else:
-            storage.write(target, self.outcome.content or b"", self.caller)
+            storage.write(target, self.outcome.content, self.caller)
+            self.outcome.content = b""
         described = S3Location(target.bucket, f"{target.key}.metadata")
         storage.write(described, results.metadata(self.outcome.columns), self.caller)
 
@@ -320,35 +322,35 @@ def get_results(call: Call) -> dict[str, Any]:
     if execution.status != "SUCCEEDED":
         message = f"Query did not finish successfully. Final query state: {execution.status}"
         raise invalid(message, "INVALID_QUERY_EXECUTION_STATE")
-    outcome = execution.outcome
-    page = paged(call, "Rows", _rows(execution), 1000)
+    data, start = _content(execution), int(call.params.get("NextToken") or 0)
+    count = min(call.params.get("MaxResults") or _MOST_ROWS, _MOST_ROWS)
+    if execution.outcome.is_table:
+        rows, total = results.rows_of(data, start, count), results.count_rows(data)
+    else:
+        every = [[line] for line in data.decode().splitlines()]
+        rows, total = every[start : start + count], len(every)
     answer: dict[str, Any] = {
-        "UpdateCount": outcome.update_count,
+        "UpdateCount": execution.outcome.update_count,
         "ResultSet": {
-            "Rows": results.as_rows(page["Rows"]),
-            "ResultSetMetadata": {"ColumnInfo": outcome.columns},
+            "Rows": results.as_rows(rows),
+            "ResultSetMetadata": {"ColumnInfo": execution.outcome.columns},
         },
     }
-    if "NextToken" in page:
-        answer["NextToken"] = page["NextToken"]
+    if start + count < total:
+        answer["NextToken"] = str(start + count)
     return answer
 
 
-def _rows(execution: Execution) -> list[list[str | None]]:
-    """The rows of the result file, which is read with the caller's rights, as on AWS."""
-    if execution.outcome.content is None:
-        return []
-    data = execution.outcome.content
-    if execution.result_uri:
-        journal_caller = execution.caller
-        try:
-            data = storage.read(S3Location.parse(execution.result_uri), journal_caller)
-        except AWSError:
-            message = f"Could not find results. The file {execution.result_uri} is gone."
-            raise invalid(message) from None
-    if execution.statement.suffix == ".csv" and execution.statement.kind == "DML":
-        return results.from_csv(data)
-    return [[line] for line in data.decode().splitlines()]
+def _content(execution: Execution) -> bytes:
+    """The result file, read with the caller's rights, as on AWS."""
+    source = execution.reused or execution
+    if source.outcome.manifest is not None or not source.output:
+        return source.outcome.content
+    try:
+        return storage.read(S3Location.parse(source.result_uri), execution.caller)
+    except AWSError:
+        message = f"Could not find results. The file {source.result_uri} is gone."
+        raise invalid(message) from None
 
 
 @handles("athena", "GetQueryRuntimeStatistics")
@@ -357,10 +359,9 @@ def runtime_statistics(call: Call) -> dict[str, Any]:
     rows = {
         "InputRows": execution.rows_read,
         "InputBytes": execution.scanned_bytes,
-        "OutputBytes": len(execution.outcome.content or b""),
+        "OutputRows": execution.outcome.rows,
+        "OutputBytes": execution.output_bytes,
     }
-    with contextlib.suppress(AWSError):
-        rows["OutputRows"] = max(len(_rows(execution)) - 1, 0)
     return {"QueryRuntimeStatistics": {"Timeline": execution.timeline(), "Rows": rows}}
 
 

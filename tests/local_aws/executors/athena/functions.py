@@ -70,6 +70,22 @@ range timezone_hour timezone_minute to_base to_milliseconds url_decode url_encod
 quantile_cont quantile_disc
 """
 
+# Functions that Athena has and that are not carried out here; any other name is no function.
+_NOT_HERE = """
+approx_most_frequent approx_set array_histogram at_timezone bar beta_cdf char2hexint checksum
+classify color combinations contains_sequence convex_hull_agg cosine_similarity crc32 features
+empty_approx_set evaluate_classifier_predictions format_number from_base64url from_big_endian_32
+from_big_endian_64 from_ieee754_32 from_ieee754_64 from_unixtime_nanos hash_counts hmac_md5
+hmac_sha1 hmac_sha256 hmac_sha512 human_readable_seconds index intersection_cardinality
+inverse_beta_cdf inverse_normal_cdf is_json_scalar jaccard_index learn_classifier luhn_check
+make_set_digest map_filter map_union map_zip_with merge merge_set_digest multimap_agg
+multimap_from_entries murmur3 ngrams normal_cdf numeric_histogram parse_data_size parse_duration
+qdigest_agg reduce_agg render rgb simplify_geometry split_to_multimap spooky_hash_v2_32
+spooky_hash_v2_64 tdigest_agg timestamp_objectid to_base64url to_big_endian_32 to_big_endian_64
+to_ieee754_32 to_ieee754_64 transform_keys transform_values value_at_quantile values_at_quantiles
+wilson_interval_lower wilson_interval_upper with_timezone word_stem xxhash64 zip zip_with
+"""
+
 # A name, its parameters and its body; a body goes on over indented lines.
 _MACRO = re.compile(r"^(\w+)(\([^)]*\)) := (.*(?:\n .*)*)", re.MULTILINE)
 
@@ -78,6 +94,8 @@ KNOWN = frozenset(
     + _SAME_IN_DUCKDB.split()
     + ["all_match", "any_match", "none_match", "format_datetime", "parse_datetime"]
 )
+
+ABSENT = frozenset(_NOT_HERE.split())
 
 # Joda's letters, as format_datetime takes them, in strftime's.
 _JODA = {

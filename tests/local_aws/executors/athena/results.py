@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -35,12 +36,22 @@ def as_csv(answer: Answer, names: list[str]) -> bytes:
     return target.getvalue()
 
 
-def from_csv(data: bytes) -> list[list[str | None]]:
-    """The rows of a result file, its header first."""
-    header = data.split(b"\n", 1)[0]
-    width = header.count(b'","') + 1
+def rows_of(data: bytes, start: int, count: int) -> list[list[str | None]]:
+    """Some rows of a result file; its header is row 0."""
+    columns = _parsed(data).slice(start, count).columns
+    return [list(row) for row in zip(*(column.to_pylist() for column in columns), strict=True)]
+
+
+def count_rows(data: bytes) -> int:
+    """How many rows a result file has, its header among them."""
+    return _parsed(data).num_rows
+
+
+@lru_cache(maxsize=2)
+def _parsed(data: bytes) -> pa.Table:
+    width = data.split(b"\n", 1)[0].count(b'","') + 1
     names = [str(index) for index in range(width)]
-    table = pa_csv.read_csv(
+    return pa_csv.read_csv(
         io.BytesIO(data),
         pa_csv.ReadOptions(column_names=names),
         pa_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
@@ -51,7 +62,6 @@ def from_csv(data: bytes) -> list[list[str | None]]:
             quoted_strings_can_be_null=False,
         ),
     )
-    return [list(row) for row in zip(*(c.to_pylist() for c in table.columns), strict=True)]
 
 
 def metadata(columns: list[dict[str, Any]]) -> bytes:
@@ -108,4 +118,4 @@ def value_text(value: Any) -> str:
 
 def _field(name: str) -> str:
     """Athena calls the fields of a row without names field0, field1, …"""
-    return f"field{name[1:]}" if name[:1] == "_" and name[1:].isdigit() else name
+    return f"field{name[1:]}" if name[:1] == "_" and name[1:].isdigit() else name.lower()

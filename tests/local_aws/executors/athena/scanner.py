@@ -40,10 +40,14 @@ class Scanner:
         if not self.take(words):
             raise self.mismatched(f"'{words}'")
 
+    def name(self) -> str:
+        """A name, as it is written."""
+        found = self._match(_NAME, "<identifier>")
+        return next(group for group in found.groups() if group is not None)
+
     def identifier(self) -> str:
         """A name, in lower case as the catalog has it."""
-        found = self._match(_NAME, "<identifier>")
-        return next(group for group in found.groups() if group is not None).lower()
+        return self.name().lower()
 
     def table(self, database: str) -> tuple[str, str]:
         """`[[catalog.]database.]table`, as database and table."""

@@ -10,7 +10,13 @@ from typing import Any
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import OptimizeError, ParseError, TokenError
+from sqlglot.errors import (
+    ErrorLevel,
+    OptimizeError,
+    ParseError,
+    TokenError,
+    UnsupportedError,
+)
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.schema import MappingSchema
@@ -20,7 +26,7 @@ from .datatypes import quoted, text_literal
 from .errors import MalformedQuery, QueryError, called_at, column_not_found, position
 
 # What sqlglot and DuckDB would accept, and Athena does not.
-_FOREIGN_TOKENS = {"::", "==", "<=>", "ILIKE", "QUALIFY", "PIVOT", "RLIKE", "~", "!~", "^@"}
+_FOREIGN_TOKENS = {"::", "==", "<=>", "ILIKE", "QUALIFY", "RLIKE"}
 _PSEUDO_COLUMN = "$path"
 
 
@@ -143,7 +149,10 @@ def translate(tree: exp.Query, text: str, resolve: Resolve, database: str) -> Tr
     tree = _with_types(tree, result)
     _check_types(tree, text)
     tree = _rewrite(tree)
-    sql = tree.sql(dialect="duckdb")
+    try:
+        sql = tree.sql(dialect="duckdb", unsupported_level=ErrorLevel.RAISE)
+    except UnsupportedError as error:
+        raise QueryError("NOT_SUPPORTED", f"{error} (not carried out offline)") from None
     result.sql = re.sub(r'"?scans_"?\."?scan(\d+)_"?', r"@scan\1@", sql)
     return result
 
@@ -288,7 +297,8 @@ def _refuse_aliases(tree: exp.Expression) -> None:
         for part in ("where", "group", "having"):
             clause = select.args.get(part)
             for column in clause.find_all(exp.Column) if clause else []:
-                if not column.table and column.name in given:
+                inside = column.find_ancestor(exp.Lambda)
+                if not column.table and column.name in given and not inside:
                     raise column_not_found(column)
 
 
@@ -296,6 +306,9 @@ def _check_functions(tree: exp.Expression, text: str) -> None:
     """DuckDB has functions of its own that Athena has not."""
     for node in tree.find_all(exp.Anonymous):
         name = node.name.lower()
+        if name in functions.ABSENT:
+            message = f"Function '{name}' is not carried out offline"
+            raise QueryError("NOT_SUPPORTED", called_at(text, name) + message)
         if name not in functions.KNOWN:
             message = f"Function '{name}' not registered"
             raise QueryError("FUNCTION_NOT_FOUND", called_at(text, name) + message)
@@ -340,6 +353,9 @@ def _check_types(tree: exp.Expression, text: str) -> None:
             allowed = left == right or {left, right} == {"date", "timestamp"}
         else:
             allowed = (left, right) == ("number", "number")
+            if isinstance(node, exp.Sub) and {left, right} <= {"date", "timestamp"}:
+                message = "Use date_diff: a difference of dates is not carried out offline"
+                raise QueryError("NOT_SUPPORTED", _between(node, text) + message)
         if not allowed:
             sign = {"EQ": "=", "NEQ": "<>"}.get(node.key.upper()) or _sign(node)
             message = f"Cannot apply operator: {_trino(node.left)} {sign} {_trino(node.right)}"
@@ -538,6 +554,20 @@ def _subscript(node: exp.Bracket) -> exp.Expression:
     return node
 
 
+def _reduce(node: exp.Reduce) -> exp.Expression:
+    """A last function that gives back what it gets can go; DuckDB has none."""
+    finish = node.args.get("finish")
+    same = isinstance(finish, exp.Lambda) and isinstance(finish.this, exp.Column | exp.Identifier)
+    if same and finish.this.name == finish.expressions[0].name:
+        node.set("finish", None)
+    return node
+
+
+def _approximate_count(node: exp.ApproxDistinct) -> exp.Expression:
+    node.set("accuracy", None)
+    return node
+
+
 def _sequence(node: exp.GenerateSeries) -> exp.Expression:
     return _cast(node, "DATE[]") if _is(node.args["start"], "DATE") else node
 
@@ -630,6 +660,8 @@ _RULES: dict[type, Callable[[Any], exp.Expression]] = {
     exp.Bracket: _subscript,
     exp.GenerateSeries: _sequence,
     exp.Unnest: _unnest,
+    exp.Reduce: _reduce,
+    exp.ApproxDistinct: _approximate_count,
     exp.Anonymous: _function,
     exp.ParseDatetime: lambda n: _with_joda("strptime", n.this, n.args["format"]),
 }

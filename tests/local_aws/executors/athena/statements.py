@@ -117,11 +117,21 @@ class Context:
 
 @dataclass
 class Outcome:
-    """What a statement leaves: the columns and content of its result file, and more."""
+    """What a statement leaves.
+
+    Attributes:
+        columns: the columns of the result, as GetQueryResults describes them.
+        content: of the result file; a table in CSV with a header (`is_table`), or lines of text.
+        manifest: the files written, for CTAS, INSERT and UNLOAD.
+        rows: how many rows the result has.
+        update_count: how many rows were written.
+    """
 
     columns: list[dict[str, Any]] = field(default_factory=list)
-    content: bytes | None = None
+    content: bytes = b""
+    is_table: bool = False
     manifest: list[str] | None = None
+    rows: int = 0
     update_count: int = 0
 
 
@@ -142,7 +152,7 @@ class Statement:
 def lines(column_names: list[str], rows: list[str]) -> Outcome:
     """The outcome of a DDL statement that answers in lines of text."""
     content = "".join(f"{row}\n" for row in rows).encode()
-    return Outcome([string_info(name) for name in column_names], content)
+    return Outcome([string_info(name) for name in column_names], content, rows=len(rows))
 
 
 def parse(text: str) -> Statement:
@@ -172,7 +182,8 @@ def _select(scanner: Scanner) -> Statement:
     def run(context: Context) -> Outcome:
         answer, headings = context.query(tree, text)
         columns = results.columns_of(answer, headings)
-        return Outcome(columns, results.as_csv(answer, [c["Name"] for c in columns]))
+        content = results.as_csv(answer, [column["Name"] for column in columns])
+        return Outcome(columns, content, is_table=True, rows=answer.table.num_rows)
 
     return Statement("DML", "SELECT", ".csv", run)
 
@@ -366,7 +377,7 @@ def _unload(scanner: Scanner) -> Statement:
 def _written(answer: Answer, files: list[str]) -> Outcome:
     rows = {"Name": "rows", "Label": "rows", "Type": "bigint", "Precision": 19}
     columns = [string_info("rows") | rows]
-    return Outcome(columns, None, files, answer.table.num_rows)
+    return Outcome(columns, manifest=files, update_count=answer.table.num_rows)
 
 
 def _check_named(tree: exp.Query) -> None:
@@ -380,7 +391,7 @@ def _check_named(tree: exp.Query) -> None:
 
 
 def _prepare(scanner: Scanner) -> Statement:
-    name = scanner.identifier()
+    name = scanner.name()
     scanner.expect("FROM")
     text = scanner.rest().strip()
     parse(text)
@@ -398,7 +409,7 @@ def _prepare(scanner: Scanner) -> Statement:
 
 
 def _execute(scanner: Scanner) -> Statement:
-    name = scanner.identifier()
+    name = scanner.name()
     values = scanner.rest().strip() if scanner.take("USING") else ""
 
     def run(context: Context) -> Outcome:
@@ -413,7 +424,7 @@ def _execute(scanner: Scanner) -> Statement:
 
 
 def _deallocate(scanner: Scanner) -> Statement:
-    name = scanner.identifier()
+    name = scanner.name()
     scanner.end()
 
     def run(context: Context) -> Outcome:
