@@ -16,6 +16,13 @@ BUCKET = "lake"
 OUTPUT = f"s3://{BUCKET}/results/"
 MONTHS = {1: ("AA", "BB", "AA"), 2: ("BB", "CC", "AA"), 3: ("CC", "CC", "CC")}
 
+# A trillion rows: it does not end while a test waits.
+ENDLESS = (
+    "SELECT count(*) FROM unnest(sequence(1, 10000)) a(x) CROSS JOIN "
+    "unnest(sequence(1, 10000)) b(y) CROSS JOIN unnest(sequence(1, 10000)) c(z) "
+    "WHERE x * y % 7 + z = -1"
+)
+
 Query = Callable[..., dict[str, Any]]
 
 
@@ -189,13 +196,8 @@ def test_values_are_written_as_athena_writes_them(query):
 
 def test_stop_interrupts_a_running_query(aws, query):
     athena = aws.client("athena")
-    endless = (
-        "SELECT count(*) FROM unnest(sequence(1, 10000)) a(x) CROSS JOIN "
-        "unnest(sequence(1, 10000)) b(y) CROSS JOIN unnest(sequence(1, 10000)) c(z) "
-        "WHERE x * y % 7 + z = -1"
-    )
     name = athena.start_query_execution(
-        QueryString=endless, ResultConfiguration={"OutputLocation": OUTPUT}
+        QueryString=ENDLESS, ResultConfiguration={"OutputLocation": OUTPUT}
     )["QueryExecutionId"]
     assert finished_or_running(athena, name) == "RUNNING"
     with pytest.raises(ClientError, match="not yet finished. Current state: RUNNING"):
@@ -208,6 +210,16 @@ def test_stop_interrupts_a_running_query(aws, query):
 def finished_or_running(athena: Any, name: str) -> str:
     execution = athena.get_query_execution(QueryExecutionId=name)["QueryExecution"]
     return execution["Status"]["State"]
+
+
+def test_a_reset_ends_what_runs(aws, query):
+    athena = aws.client("athena")
+    athena.start_query_execution(
+        QueryString=ENDLESS, ResultConfiguration={"OutputLocation": OUTPUT}
+    )
+    aws.reset()
+    assert athena.list_query_executions()["QueryExecutionIds"] == []
+    assert athena.list_databases(CatalogName="AwsDataCatalog")["DatabaseList"] == []
 
 
 def test_executions_are_listed_newest_first_and_got_in_batches(aws, query):
@@ -315,6 +327,7 @@ def test_only_matching_partitions_are_fetched_with_the_callers_rights(aws, query
     ]
     operations = {f"{service}:{operation}" for service, operation, _ in calls}
     assert operations >= {
+        "glue:GetDatabase",
         "glue:GetTable",
         "glue:GetPartitions",
         "s3:ListObjectsV2",

@@ -62,11 +62,11 @@ class Context:
         """What a table's name in a query stands for."""
         if database == "information_schema":
             return self._information(name)
+        if not self.catalog.has_database(database):
+            raise QueryError("SCHEMA_NOT_FOUND", f"Schema '{database}' does not exist")
         base, _, kind = name.partition("$")
         table = self.catalog.table(database, base)
         if table is None:
-            if not self.catalog.has_database(database):
-                raise QueryError("SCHEMA_NOT_FOUND", f"Schema '{database}' does not exist")
             return None
         if kind == "partitions":
             return self._partitions(table)
