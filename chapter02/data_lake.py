@@ -5,6 +5,7 @@ Each function returns a plain structure or number, ready to hand to boto3 or to 
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 ZONES = ("raw", "curated", "features")
@@ -17,6 +18,61 @@ PRICES = {
     "GLACIER_IR": 0.004,
     "DEEP_ARCHIVE": 0.00099,
 }
+
+
+def create_bucket(s3: Any, bucket: str, region: str, tags: dict[str, str]) -> None:
+    """Create a bucket with tags, without public access, that answers over TLS only.
+
+    Args:
+        s3: a boto3 client of S3.
+        bucket: a name that nobody in the world has.
+        region: where.
+        tags: of the bucket.
+    """
+    s3.create_bucket(Bucket=bucket, **location(region))
+    blocks = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+    s3.put_public_access_block(
+        Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(blocks, True)
+    )
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(tls_only_policy(bucket)))
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tag_set(tags)})
+
+
+def location(region: str) -> dict[str, Any]:
+    """The parameters of `create_bucket` for a region; `us-east-1` is the one not to be named."""
+    if region == "us-east-1":
+        return {}
+    return {"CreateBucketConfiguration": {"LocationConstraint": region}}
+
+
+def objects_under(s3: Any, bucket: str, prefix: str) -> list[dict[str, Any]]:
+    """The objects whose keys start with the prefix, as S3 lists them; no earlier versions."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    return [each for page in pages for each in page.get("Contents", [])]
+
+
+def megabytes(objects: list[dict[str, Any]]) -> float:
+    """The size of listed objects in MB (a million bytes)."""
+    return sum(each["Size"] for each in objects) / 1e6
+
+
+def column_types(glue: Any, database: str, table: str) -> dict[str, str]:
+    """The columns of a table in the Data Catalog with their types; no partition keys."""
+    found = glue.get_table(DatabaseName=database, Name=table)["Table"]
+    return {each["Name"]: each["Type"] for each in found["StorageDescriptor"]["Columns"]}
+
+
+def tag_set(tags: dict[str, str]) -> list[dict[str, str]]:
+    """Tags in the form that most services take."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def reading_policy(bucket: str) -> dict[str, Any]:
+    """An IAM policy for who reads the whole lake, such as a crawler."""
+    resources = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+    actions = ["s3:GetObject", "s3:ListBucket"]
+    statement = {"Effect": "Allow", "Action": actions, "Resource": resources}
+    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 def tls_only_policy(bucket: str) -> dict[str, Any]:
@@ -59,9 +115,8 @@ def analyst_policy(bucket: str) -> dict[str, Any]:
     }
 
 
-def trust_policy(account: str) -> dict[str, Any]:
-    """Who may take on a role: identities of this account that are allowed to."""
-    principal = {"AWS": f"arn:aws:iam::{account}:root"}
+def trust_policy(principal: dict[str, str]) -> dict[str, Any]:
+    """Who may take on a role: `{"Service": "glue.amazonaws.com"}`, `{"AWS": "arn:…:root"}`."""
     statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
     return {"Version": "2012-10-17", "Statement": [statement]}
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import MultipleLocator, PercentFormatter, StrMethodFormatter
 
 BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#8C8C8C"
 
@@ -54,6 +54,35 @@ def storage_costs(costs: Mapping[str, Sequence[float]], title: str) -> None:
     axes.set(title=title, xlabel="months since the first file landed", ylabel="storage a month")
     axes.yaxis.set_major_formatter(StrMethodFormatter("${x:,.0f}"))
     axes.set_ylim(0, 1.2 * max(max(values) for values in costs.values()))
+
+
+def bytes_scanned(megabytes: Mapping[str, float], title: str) -> None:
+    """Draw the megabytes that each form of the data made the same query read."""
+    _, axes = plt.subplots(figsize=(7.2, 1.1 + 0.45 * len(megabytes)))
+    bars = axes.barh(list(megabytes), list(megabytes.values()), color=BLUE)
+    bars[0].set_color(GREY)
+    labels = [f"{size:.3g} MB" for size in megabytes.values()]
+    axes.bar_label(bars, labels, padding=4)
+    axes.set(title=title, xlabel="scanned by one query (MB, logarithmic scale)", xscale="log")
+    axes.set_xlim(min(megabytes.values()) / 3, 4 * max(megabytes.values()))
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+
+
+def late_share_by_hour(table: pd.DataFrame, title: str) -> None:
+    """Draw the share of late flights over the hour of departure, one line per airport.
+
+    `table` has the columns `origin`, `hour` and `late_share` (0 to 1).
+    """
+    _, axes = plt.subplots()
+    colours = (BLUE, ORANGE, GREY)
+    for (origin, rows), colour in zip(table.groupby("origin"), colours, strict=False):
+        axes.plot(rows["hour"], rows["late_share"], color=colour, label=origin)
+    axes.set(title=title, xlabel="scheduled hour of departure", ylabel="late flights")
+    axes.xaxis.set_major_locator(MultipleLocator(3))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.set_ylim(bottom=0)
+    axes.legend(ncols=3)
 
 
 def permissions(allowed: pd.DataFrame, title: str) -> None:
