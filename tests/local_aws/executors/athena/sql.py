@@ -416,20 +416,43 @@ def _decimal_of(digits: str) -> str:
     return f"decimal({max(len(whole.lstrip('0') + fraction), 1)},{len(fraction)})"
 
 
+_SAME_TYPE = (
+    exp.Paren, exp.Neg, exp.Abs, exp.Round, exp.Sum, exp.Max, exp.Min, exp.Avg, exp.Window,
+    exp.Filter, exp.Nullif,
+)  # fmt: skip
+
+
+def _deciding(node: exp.Expression) -> list[exp.Expression]:
+    """The operands that decide what type of number an expression is; none for a leaf."""
+    if isinstance(node, _SAME_TYPE):
+        return [node.this]
+    if isinstance(node, _CALCULATED):
+        return [node.left, node.right]
+    if isinstance(node, exp.If):
+        found = [node.args.get("true"), node.args.get("false")]
+    elif isinstance(node, exp.Case):
+        found = [
+            *(branch.args.get("true") for branch in node.args["ifs"]),
+            node.args.get("default"),
+        ]
+    elif isinstance(node, exp.Coalesce):
+        found = [node.this, *node.expressions]
+    else:
+        return []
+    return [part for part in found if part is not None]
+
+
 def _scale(node: exp.Expression) -> int | None:
     """The scale of a number that Athena computes as a decimal; None if it does not."""
-    if isinstance(node, exp.Paren | exp.Neg | exp.Sum | exp.Max | exp.Min | exp.Avg | exp.Abs):
-        return _scale(node.this)
     if isinstance(node, exp.Literal):
         is_decimal = node.is_number and "." in node.this and "e" not in node.this.lower()
         return len(node.this.partition(".")[2]) if is_decimal else None
-    if isinstance(node, exp.Mul | exp.Add | exp.Sub | exp.Div):
-        scales = [_scale(node.left), _scale(node.right)]
-        if scales == [None, None] or any(_is_floating(side) for side in (node.left, node.right)):
-            return None
+    parts = _deciding(node)
+    scales = [_scale(part) for part in parts]
+    if any(scale is not None for scale in scales) and not _is_floating(node):
         known = [scale or 0 for scale in scales]
         return sum(known) if isinstance(node, exp.Mul) else max(known)
-    if isinstance(node, exp.Cast | exp.Column) and _is(node, "DECIMAL"):
+    if not parts and _is(node, "DECIMAL"):
         sizes = node.type.expressions
         return int(sizes[1].name) if len(sizes) > 1 else 0
     return None
@@ -439,12 +462,10 @@ def _is_floating(node: exp.Expression) -> bool:
     """Whether a value is a double in Athena, where sqlglot takes decimals for doubles, too."""
     if isinstance(node, exp.Literal):
         return "e" in node.this.lower() and not node.is_string
-    if isinstance(node, exp.Mul | exp.Add | exp.Sub | exp.Div):
-        return _is_floating(node.left) or _is_floating(node.right)
-    if isinstance(node, exp.Paren | exp.Neg | exp.Sum | exp.Max | exp.Min | exp.Avg | exp.Abs):
-        floats = _is_floating(node.this)
-        return floats or isinstance(node, exp.Avg) and _scale(node.this) is None
-    return _type(node) in _FLOATING
+    parts = _deciding(node)
+    if isinstance(node, exp.Avg):
+        return _scale(node.this) is None
+    return any(map(_is_floating, parts)) if parts else _type(node) in _FLOATING
 
 
 # ── meaning ──────────────────────────────────────────────────────────────────────────────────────
@@ -533,9 +554,15 @@ def _percentile(node: exp.ApproxQuantile) -> exp.Expression:
     return _call(exact, node.this, node.args["quantile"])
 
 
-def _average(node: exp.Avg) -> exp.Expression:
-    scale = _scale(node.this)
-    if scale is None or isinstance(node.parent, exp.Window | exp.Filter):
+def _average(node: exp.Expression) -> exp.Expression:
+    """The average of decimals is a decimal with as many digits: that of 1.0 and 0.0 is 0.5."""
+    if isinstance(node.parent, exp.Window | exp.Filter) and node.arg_key == "this":
+        return node
+    inner = node
+    while isinstance(inner, exp.Window | exp.Filter):
+        inner = inner.this
+    scale = _scale(inner.this) if isinstance(inner, exp.Avg) else None
+    if scale is None:
         return node
     rounded = exp.Round(this=node.copy(), decimals=exp.Literal.number(scale))
     return _cast(rounded, f"DECIMAL(38,{scale})")
@@ -656,6 +683,8 @@ _RULES: dict[type, Callable[[Any], exp.Expression]] = {
     exp.ArraySize: lambda n: _cast(_call("cardinality", n.this), "BIGINT"),
     exp.ApproxQuantile: _percentile,
     exp.Avg: _average,
+    exp.Filter: _average,
+    exp.Window: _average,
     exp.Format: lambda n: _call("printf", n.this, *n.expressions),
     exp.Bracket: _subscript,
     exp.GenerateSeries: _sequence,
