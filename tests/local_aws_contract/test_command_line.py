@@ -108,26 +108,29 @@ def test_access_keys_differ_between_servers() -> None:
         assert one.environ["AWS_ACCESS_KEY_ID"] != other.environ["AWS_ACCESS_KEY_ID"]
 
 
-# A server with a job that starts a program, which starts another: what must not be left behind.
-_SERVER_WITH_JOB = """
-import sys, threading
-from tests.local_aws import processes, jobs
+# A program that starts another, which leaves its process group: the hardest to find again.
+_JOB = """
+import subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+print("up", flush=True)
+time.sleep(600)
+"""
+
+# A server in the middle of such a job. It prints its folder first.
+_SERVER_WITH_JOB = f"""
+import sys
+from tests.local_aws import jobs, processes
 from tests.local_aws.server import serve
 
-def sleep(job):
+def work(job):
     with processes.temporary_directory("job") as folder:
-        child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'])"
-        script = "import os, subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1]]," \\
-            " stdin=subprocess.PIPE, start_new_session=True); import time; print('up', flush=True);" \\
-            " time.sleep(600)"
-        processes.run([sys.executable, "-c", script, "import time; time.sleep(600)"],
-            folder=folder, environ={}, on_line=lambda line: print(line, flush=True),
-            stop=job.stop_requested)
+        command = [sys.executable, "-c", {_JOB!r}]
+        say = lambda line: print(line, flush=True)
+        processes.run(command, folder=folder, environ={{}}, on_line=say, stop=job.stop_requested)
 
 def announce(lines):
     print(processes._root, flush=True)
-    job = jobs.Job("sleeper", "us-east-1", status="InProgress", failed="Failed")
-    job.start(sleep)
+    jobs.Job("sleeper", "us-east-1", status="InProgress", failed="Failed").start(work)
 
 serve(port=0, region="us-east-1", faults="", until_stdin_closes=False, announce=announce)
 """

@@ -1,4 +1,4 @@
-"""The shared ideas that executors stand on: S3 locations, jobs, programs, the client's environment."""
+"""The ideas that executors share: S3 locations, jobs, programs, the client's environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the gateway promises whatever the service: who is served, what is refused, what is recorded."""
+"""What the gateway promises for every service: who is served, what is refused and recorded."""
 
 from __future__ import annotations
 
