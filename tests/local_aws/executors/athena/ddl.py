@@ -181,15 +181,13 @@ def _stored_as(scanner: Scanner) -> tuple[str, str, str]:
 
 
 def _create_view(scanner: Scanner, *, replace: bool = False) -> Statement:
-    place = scanner.position
-    scanner.table("")
+    view_name = scanner.table("")
     scanner.expect("AS")
     text = scanner.rest()
     tree = sql.parse(text)
 
     def run(context: Context) -> None:
-        scanner.position = place
-        database, name = scanner.table(context.database)
+        database, name = context.at(view_name)
         found = context.catalog.table(database, name)
         if found and not (replace and glue.is_view(found)):
             message = f"line 1:1: View already exists: 'awsdatacatalog.{database}.{name}'"
@@ -226,7 +224,7 @@ def _alter_table(scanner: Scanner) -> Statement:
         given = properties(scanner.group())
 
         def set_properties(context: Context) -> None:
-            table = context.existing(_at(name, context))
+            table = context.existing(name)
             parameters = {**(table.get("Parameters") or {}), **given}
             context.catalog.update_table(table, Parameters=parameters)
 
@@ -235,7 +233,7 @@ def _alter_table(scanner: Scanner) -> Statement:
         location = scanner.string()
 
         def set_location(context: Context) -> None:
-            table = context.existing(_at(name, context))
+            table = context.existing(name)
             descriptor = {**table["StorageDescriptor"], "Location": location}
             context.catalog.update_table(table, StorageDescriptor=descriptor)
 
@@ -243,13 +241,9 @@ def _alter_table(scanner: Scanner) -> Statement:
     raise scanner.mismatched("'ADD', 'DROP', 'REPLACE', 'SET'")
 
 
-def _at(name: tuple[str, str], context: Context) -> tuple[str, str]:
-    return name[0] or context.database, name[1]
-
-
 def _changing(name: tuple[str, str], change: Callable[[list], list]) -> Callable[[Context], None]:
     def run(context: Context) -> None:
-        table = context.existing(_at(name, context))
+        table = context.existing(name)
         descriptor = dict(table["StorageDescriptor"])
         descriptor["Columns"] = change(descriptor["Columns"])
         names = [column["Name"] for column in descriptor["Columns"]]
@@ -272,7 +266,7 @@ def _add_partitions(scanner: Scanner, name: tuple[str, str]) -> Statement:
     scanner.end()
 
     def run(context: Context) -> None:
-        table = context.existing(_at(name, context))
+        table = context.existing(name)
         present = {tuple(p["Values"]) for p in context.catalog.partitions(table)}
         locations = {}
         for given, location in wanted:
@@ -294,7 +288,7 @@ def _drop_partitions(scanner: Scanner, name: tuple[str, str], *, if_present: boo
     scanner.end()
 
     def run(context: Context) -> None:
-        table = context.existing(_at(name, context))
+        table = context.existing(name)
         present = {tuple(p["Values"]) for p in context.catalog.partitions(table)}
         for given in wanted:
             values = _values(table, given)
@@ -328,7 +322,7 @@ def _repair(scanner: Scanner) -> Statement:
     scanner.end()
 
     def run(context: Context) -> Outcome:
-        table = context.existing(_at(name, context))
+        table = context.existing(name)
         keys = list(glue.keys_of(table))
         root = S3Location.parse(glue.location_of(table))
         pattern = re.compile("/".join(f"{key}=([^/]+)" for key in keys) + "/", re.IGNORECASE)
@@ -364,7 +358,7 @@ def _dropping(scanner: Scanner, detail: str) -> Statement:
     scanner.end()
 
     def run(context: Context) -> None:
-        table = context.catalog.table(*_at(name, context))
+        table = context.catalog.table(*context.at(name))
         if table is not None:
             context.catalog.delete_table(table)
         elif not if_present:
@@ -441,7 +435,7 @@ def _show_partitions(scanner: Scanner) -> Statement:
     scanner.end()
 
     def run(context: Context) -> Outcome:
-        table = context.existing(_at(name, context))
+        table = context.existing(name)
         if not glue.keys_of(table):
             where = f"{table['DatabaseName']}.{table['Name']}"
             raise QueryError("", f"{_FAILED}Table {where} is not a partitioned table")
@@ -460,7 +454,7 @@ def _show_columns(scanner: Scanner) -> Statement:
     scanner.end()
 
     def run(context: Context) -> Outcome:
-        table = context.existing(_at(name, context))
+        table = context.existing(name)
         names = [*glue.columns_of(table), *glue.keys_of(table)]
         return lines(["field"], [f"{column:<20}" for column in names])
 
@@ -472,7 +466,7 @@ def _show_properties(scanner: Scanner) -> Statement:
     scanner.end()
 
     def run(context: Context) -> Outcome:
-        parameters = context.existing(_at(name, context)).get("Parameters") or {}
+        parameters = context.existing(name).get("Parameters") or {}
         return lines(["prpt_name", "prpt_value"], [f"{k}\t{v}" for k, v in parameters.items()])
 
     return _utility("SHOW_TBLPROPERTIES", run)
@@ -483,7 +477,7 @@ def _show_create_view(scanner: Scanner) -> Statement:
     scanner.end()
 
     def run(context: Context) -> Outcome:
-        database, view = _at(name, context)
+        database, view = context.at(name)
         text = glue.view_of(context.existing((database, view))).text
         created = f"CREATE VIEW {database}.{view} AS\n{text}"
         return lines(["Create View"], created.splitlines())
@@ -496,7 +490,7 @@ def _show_create_table(scanner: Scanner) -> Statement:
     scanner.end()
 
     def run(context: Context) -> Outcome:
-        table = context.existing(_at(name, context))
+        table = context.existing(name)
         if glue.is_view(table):
             raise QueryError("", f"{_FAILED}{name[1]} is a view: use SHOW CREATE VIEW")
         return lines(["createtab_stmt"], _create_statement(table))
@@ -546,7 +540,7 @@ def _describe(scanner: Scanner) -> Statement:
     scanner.end()
 
     def run(context: Context) -> Outcome:
-        table = context.existing(_at(name, context))
+        table = context.existing(name)
         keys = table.get("PartitionKeys") or []
         rows = [_row(column) for column in [*table["StorageDescriptor"]["Columns"], *keys]]
         if keys:

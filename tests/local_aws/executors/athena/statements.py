@@ -74,9 +74,13 @@ class Context:
             return glue.view_of(table)
         return sql.Source({**glue.columns_of(table), **glue.keys_of(table)}, table)
 
+    def at(self, name: tuple[str, str]) -> tuple[str, str]:
+        """Database and table that a statement names; without a database, in the query's own."""
+        return name[0] or self.database, name[1]
+
     def existing(self, name: tuple[str, str]) -> glue.Table:
         """The table that a DDL statement names."""
-        table = self.catalog.table(*name)
+        table = self.catalog.table(*self.at(name))
         if table is None:
             raise QueryError(
                 "", f"FAILED: SemanticException [Error 10001]: Table not found {name[1]}"
@@ -207,14 +211,15 @@ def _explain(scanner: Scanner) -> Statement:
 
 def create_table_as(scanner: Scanner, *, if_absent: bool) -> Statement:
     """CREATE TABLE name [WITH (…)] AS query [WITH NO DATA]; CREATE TABLE is read already."""
-    place = scanner.position
-    scanner.table("")
+    table_name = scanner.table("")
     given = properties(scanner.group()) if scanner.take("WITH") else {}
     if not scanner.take("AS"):
         raise MalformedQuery(
             "Only CREATE EXTERNAL TABLE and CREATE TABLE AS are carried out offline; "
             "Iceberg tables are not."
         )
+    if str(given.get("format", "PARQUET")).upper() not in glue.FORMATS:
+        raise MalformedQuery(f"format: use one of {', '.join(sorted(glue.FORMATS))}")
     if "bucketed_by" in given or "bucket_count" in given:
         raise MalformedQuery("bucketed_by is not carried out offline")
     text = scanner.rest()
@@ -222,8 +227,7 @@ def create_table_as(scanner: Scanner, *, if_absent: bool) -> Statement:
     tree = sql.parse(text[: no_data.start()] if no_data else text)
 
     def run(context: Context) -> Outcome:
-        scanner.position = place
-        database, name = scanner.table(context.database)
+        database, name = context.at(table_name)
         if context.catalog.table(database, name):
             if if_absent:
                 return Outcome()
@@ -276,8 +280,7 @@ def _definition(
 
 
 def _insert(scanner: Scanner) -> Statement:
-    place = scanner.position
-    scanner.table("")
+    table_name = scanner.table("")
     named = None
     if scanner.text[scanner.position : scanner.position + 1] == "(":
         before, inner = scanner.position, scanner.group()
@@ -289,8 +292,7 @@ def _insert(scanner: Scanner) -> Statement:
     tree = sql.parse(text)
 
     def run(context: Context) -> Outcome:
-        scanner.position = place
-        database, name = scanner.table(context.database)
+        database, name = context.at(table_name)
         table = context.catalog.table(database, name)
         if table is None:
             message = f"Table 'awsdatacatalog.{database}.{name}' does not exist"
