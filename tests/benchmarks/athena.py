@@ -48,7 +48,9 @@ def report() -> Iterator[str]:
 def _write(folder: Path) -> None:
     flights = pd.read_parquet(_FLIGHTS)[["month", "carrier", "arr_delay", "dep_delay", "distance"]]
     table = pa.Table.from_pandas(pd.concat([flights] * _COPIES), preserve_index=False)
-    partitioning = ds.partitioning(pa.schema([("month", table.schema.field("month").type)]), "hive")
+    partitioning = ds.partitioning(
+        pa.schema([("month", table.schema.field("month").type)]), flavor="hive"
+    )
     ds.write_dataset(table, folder, format="parquet", partitioning=partitioning)
 
 

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import xgboost as xgb
 
+from tests.local_aws.account import EXECUTION_ROLE_ARN
 from tests.local_aws.environment import LocalAWS
 
 from .measure import compare
 
 _BUCKET = "benchmark"
-_ROLE = "arn:aws:iam::123456789012:role/service-role/benchmark"
+
 _IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5"
 _ROWS, _COLUMNS, _CLIENTS, _SECONDS = 100, 25, 8, 5
 
@@ -64,7 +65,7 @@ def _deploy(aws: LocalAWS, model: xgb.Booster) -> None:
     s3.put_object(Bucket=_BUCKET, Key="model.tar.gz", Body=archive.getvalue())
     sagemaker.create_model(
         ModelName="benchmark",
-        ExecutionRoleArn=_ROLE,
+        ExecutionRoleArn=EXECUTION_ROLE_ARN,
         PrimaryContainer={"Image": _IMAGE, "ModelDataUrl": f"s3://{_BUCKET}/model.tar.gz"},
     )
     sagemaker.create_endpoint_config(

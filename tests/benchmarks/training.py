@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from tests.local_aws.account import EXECUTION_ROLE_ARN
 from tests.local_aws.environment import LocalAWS
 
 from .measure import compare
 
 _BUCKET = "benchmark"
-_ROLE = "arn:aws:iam::123456789012:role/service-role/benchmark"
+
 _IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
 _ROWS, _COLUMNS = 60_000, 20
 
@@ -89,7 +90,7 @@ def _train(sagemaker: Any) -> None:
     name = f"benchmark-{time.time_ns()}"
     sagemaker.create_training_job(
         TrainingJobName=name,
-        RoleArn=_ROLE,
+        RoleArn=EXECUTION_ROLE_ARN,
         AlgorithmSpecification={"TrainingImage": _IMAGE, "TrainingInputMode": "File"},
         HyperParameters={
             "sagemaker_program": "train.py",

@@ -208,6 +208,7 @@ def _needs_of(entry: Entry, known: Known) -> Iterator[Need]:
     yield from _copy_source(entry)
     yield from _tagging(prefix, entry, known)
     yield from _passed_roles(prefix, entry, known)
+    yield from _role_at_work(entry)
 
 
 @functools.cache
@@ -450,6 +451,30 @@ def _passed_roles(prefix: str, entry: Entry, known: Known) -> Iterator[Need]:
     for name in set(_roles_in(entry["params"])):
         arn = known.role_arn(name)
         yield Need("iam:PassRole", arn, f"{prefix}.amazonaws.com")
+
+
+# What pulls an image from ECR, and the operations whose role SageMaker pulls one with.
+_PULLING = ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer")
+_IMAGE = re.compile(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/(?P<repository>[^:@]+)")
+_WITH_IMAGES = ("CreateTrainingJob", "CreateProcessingJob", "CreateModel")
+
+
+def _role_at_work(entry: Entry) -> Iterator[Need]:
+    """What a role must allow before its container starts, which no request shows.
+
+    SageMaker pulls the image and sends metrics with it. The log is written here as well, so that
+    the journal has those calls.
+    https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
+    """
+    if entry["service"] != "sagemaker" or entry["operation"] not in _WITH_IMAGES:
+        return
+    for found in _IMAGE.finditer(json.dumps(entry["params"])):
+        # AWS keeps its images in another account for each region.
+        repository = f"arn:aws:ecr:*:*:repository/{found['repository']}"
+        yield Need("cloudwatch:PutMetricData", "*")
+        yield Need("ecr:GetAuthorizationToken", "*")
+        for action in _PULLING:
+            yield Need(f"ecr:{action}", repository)
 
 
 def _roles_in(value: Any) -> Iterator[str]:

@@ -186,6 +186,26 @@ def test_a_call_needs_these_actions(entry: dict[str, Any], expected: set[Need]) 
     assert needs([entry]) == expected
 
 
+def test_a_role_pulls_the_image_of_its_job_and_sends_metrics() -> None:
+    uri = "123456789012.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5"
+    found = needs(
+        [
+            {
+                "service": "sagemaker",
+                "operation": "CreateModel",
+                "params": {"ModelName": "m", "PrimaryContainer": {"Image": uri}},
+                "region": "us-east-1",
+                "caller": "notebook",
+                "status": 200,
+                "error": None,
+            }
+        ]
+    )
+    assert Need("ecr:BatchGetImage", "arn:aws:ecr:*:*:repository/sagemaker-xgboost") in found
+    assert Need("ecr:GetAuthorizationToken", "*") in found
+    assert Need("cloudwatch:PutMetricData", "*") in found
+
+
 def test_a_querys_workgroup_is_known_from_its_start() -> None:
     later = call("athena", "GetQueryExecution", QueryExecutionId="q")
     found = needs([call("athena", "StartQueryExecution", WorkGroup="w"), later])
