@@ -1,4 +1,4 @@
-"""An offline AWS for the contract tests: one server for the session, an empty account each test."""
+"""An offline AWS for tests: one server for the session, an empty account for each test."""
 
 from __future__ import annotations
 
