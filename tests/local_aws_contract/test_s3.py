@@ -478,3 +478,17 @@ def test_event_bridge(aws, s3):
     assert event["detail"]["object"]["key"] == "a b"
     assert event["detail"]["object"]["size"] == 7
     assert event["detail"]["reason"] == "PutObject"
+
+
+def test_a_bucket_that_may_not_be_listed_may_not_be_asked_for(aws: LocalAWS) -> None:
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="closed")
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:ListBucket"}
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [statement | {"Resource": "arn:aws:s3:::closed"}],
+    }
+    s3.put_bucket_policy(Bucket="closed", Policy=json.dumps(document))
+    with pytest.raises(ClientError) as refused:
+        s3.head_bucket(Bucket="closed")
+    assert refused.value.response["Error"]["Code"] == "403"

@@ -107,9 +107,9 @@ def create_bucket(call: Call) -> Relayed:
     return call.relay()
 
 
-@handles("s3", "ListObjects", "ListObjectsV2", "ListObjectVersions")
+@handles("s3", "HeadBucket", "ListObjects", "ListObjectsV2", "ListObjectVersions")
 def list_objects(call: Call) -> Relayed:
-    """The objects, unless the bucket's policy denies the list; moto asks it for objects only."""
+    """The objects, or that there is a bucket, unless its policy denies that; moto does not ask."""
     refuse_if_expired(call)
     bucket = _bucket(call)
     if bucket is not None and bucket.policy is not None:
