@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from .account import ACCOUNT_ID
 from .errors import AWSError
 
 ALLOWED, EXPLICIT_DENY, IMPLICIT_DENY = "allowed", "explicitDeny", "implicitDeny"
@@ -251,3 +252,32 @@ def _filled(text: str, context: Context) -> str:
         return (context.get(name.lower()) or [found[0]])[0]
 
     return re.sub(r"\$\{([^}]+)\}", value, text)
+
+
+def lets_service(
+    document: str | Mapping[str, Any] | None,
+    service: str,
+    action: str,
+    resource: str,
+    source_arn: str,
+) -> bool:
+    """Whether a resource's policy lets a service act on it, on behalf of a source of this account.
+
+    Args:
+        document: the policy, as JSON or parsed; None or empty for a resource without one.
+        service: such as `events.amazonaws.com`.
+        action: such as `sqs:SendMessage`.
+        resource, source_arn: ARNs.
+    """
+    if not document:
+        return False
+    text = document if isinstance(document, str) else json.dumps(document)
+    context = {
+        "aws:sourcearn": [source_arn],
+        "aws:sourceaccount": [ACCOUNT_ID],
+        # The default policy of a topic asks for this one.
+        "aws:sourceowner": [ACCOUNT_ID],
+        "aws:securetransport": ["true"],
+    }
+    statements = parse(text, "resource policy")
+    return evaluate(statements, action, resource, context, service).result == ALLOWED
