@@ -1,0 +1,13 @@
+"""Amazon CloudWatch: moto keeps the data, here statistics are computed and alarms evaluated.
+
+An alarm is evaluated when it is put, when its metric gets data, and when someone looks at it. On
+AWS a period begins at a full minute and is evaluated when it has ended. Here the newest period
+ends at the moment of the evaluation, so that nobody waits for it, and so that it makes no
+difference whether a minute ends between two data.
+"""
+
+from __future__ import annotations
+
+from . import alarms, data
+
+__all__ = ["alarms", "data"]
