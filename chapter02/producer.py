@@ -8,6 +8,7 @@ sends the departures of these days as events, in the order in which they happene
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import random
 import sys
@@ -65,6 +66,16 @@ def to_record(event: Event | str, key: str) -> dict[str, Any]:
     """A record as PutRecords takes it: the event as JSON (text stays as it is) and its key."""
     text = event if isinstance(event, str) else json.dumps(event)
     return {"Data": text.encode(), "PartitionKey": key}
+
+
+def shard_of(key: str, shards: int) -> int:
+    """The number of the shard that a partition key belongs to, in a stream that was never resharded.
+
+    The MD5 digest of the key, as a number of 128 bits, falls into one of as many equal ranges:
+    https://docs.aws.amazon.com/streams/latest/dev/key-concepts.html#partition-key
+    """
+    digest = hashlib.md5(key.encode(), usedforsecurity=False).digest()
+    return int.from_bytes(digest, "big") * shards >> 128
 
 
 def batches(records: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

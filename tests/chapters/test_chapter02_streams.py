@@ -164,6 +164,17 @@ def test_a_stream_at_its_limit_still_gets_everything(
     assert len(seen) == len(events)
 
 
+def test_the_shard_of_a_key_can_be_told_beforehand(
+    kinesis: Any, events: list[dict[str, Any]]
+) -> None:
+    keys = sorted({event["tailnum"] for event in events})[:200]
+    records = [producer.to_record("x", key) for key in keys]
+    answer = kinesis.put_records(StreamName=STREAM, Records=records)
+    shards = [int(result["ShardId"].removeprefix("shardId-")) for result in answer["Records"]]
+    assert [producer.shard_of(key, 2) for key in keys] == shards
+    assert 60 < sum(shards) < 140
+
+
 def test_the_command_line_says_when_there_is_nothing_to_send(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
