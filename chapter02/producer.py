@@ -46,10 +46,13 @@ def departures(flights: pd.DataFrame) -> list[Event]:
     left = flights.dropna(subset=["dep_delay", "tailnum"])
     scheduled = left["time_hour"] + pd.to_timedelta(left["minute"], unit="min")
     moment = scheduled + pd.to_timedelta(left["dep_delay"], unit="min")
-    left = left.assign(event_time=moment).sort_values(["event_time", "carrier", "flight"])
+    date = pd.to_datetime(left[["year", "month", "day"]])
+    left = left.assign(date=date, event_time=moment).sort_values(
+        ["event_time", "carrier", "flight"]
+    )
     return [
         {
-            "event_id": f"{row.year}{row.month:02}{row.day:02}-{row.carrier}-{row.flight}-{row.origin}",
+            "event_id": f"{row.date:%Y%m%d}-{row.carrier}-{row.flight}-{row.origin}",
             "event_time": f"{row.event_time:%Y-%m-%dT%H:%M:%SZ}",
             "carrier": row.carrier,
             "flight": int(row.flight),
@@ -69,7 +72,7 @@ def to_record(event: Event | str, key: str) -> dict[str, Any]:
 
 
 def shard_of(key: str, shards: int) -> int:
-    """The number of the shard that a partition key belongs to, in a stream that was never resharded.
+    """The shard that a partition key belongs to, counted from 0; in a stream never resharded.
 
     The MD5 digest of the key, as a number of 128 bits, falls into one of as many equal ranges:
     https://docs.aws.amazon.com/streams/latest/dev/key-concepts.html#partition-key
