@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from . import account
+from . import account, metrics
 from .errors import AWSError
 from .jobs import Job
 from .logs import LogStream
@@ -267,6 +267,7 @@ class Feed:
         for record in records:
             if "kinesis" in record:
                 record["invokeIdentityArn"] = function.role
+        _measure_age(function, records)
         invocation = functions.invoke(
             function, {"Records": records}, account.new_id(), stop=job.stop_requested
         )
@@ -392,6 +393,22 @@ class StreamFeed(Feed):
             ("KinesisBatchInfo" if is_kinesis else "DDBStreamBatchInfo"): info,
         }
         destinations.send(config["Destination"], record)
+
+
+def _measure_age(function: Any, records: list[dict[str, Any]]) -> None:
+    """How long the last record of a stream has waited for the function."""
+    last = records[-1]
+    if "kinesis" in last:
+        arrived = last["kinesis"]["approximateArrivalTimestamp"]
+    elif "dynamodb" in last:
+        arrived = last["dynamodb"].get("ApproximateCreationDateTime") or time.time()
+    else:
+        return
+    milliseconds = 1000 * max(time.time() - float(arrived), 0.0)
+    dimensions = {"FunctionName": function.function_name}
+    metrics.put(
+        "AWS/Lambda", "IteratorAge", milliseconds, "Milliseconds", dimensions, function.region
+    )
 
 
 def _sequence(record: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import account, event_sources, s3_events
+from . import account, event_sources, metric_filters, metrics, s3_events
 from .errors import AWSError
 from .policies import ALLOWED, EXPLICIT_DENY
 
@@ -358,7 +358,98 @@ def create_event_source_mapping(self: Any, spec: dict[str, Any]) -> Any:
 def add_message(self: Any, message: Any) -> None:
     """Wake the functions that read the queue."""
     _moto("sqs.models.Queue.add_message")(self, message)
+    _measure_queue(self, NumberOfMessagesSent=1)
     event_sources.queue_has_messages(self.queue_arn)
+
+
+@_replaces(
+    "sqs",
+    "sqs.models",
+    "SQSBackend.receive_message",
+    *("self", "queue_name", "count", "wait_seconds_timeout", "visibility_timeout"),
+    "message_attribute_names",
+)
+def receive_message(
+    self: Any,
+    queue_name: str,
+    count: int,
+    wait_seconds_timeout: int,
+    visibility_timeout: int,
+    message_attribute_names: list[str] | None = None,
+) -> list[Any]:
+    """Count the messages that are received."""
+    messages = _moto("sqs.models.SQSBackend.receive_message")(
+        self, queue_name, count, wait_seconds_timeout, visibility_timeout, message_attribute_names
+    )
+    name = "NumberOfMessagesReceived" if messages else "NumberOfEmptyReceives"
+    _measure_queue(self.get_queue(queue_name), **{name: len(messages) or 1})
+    return messages
+
+
+@_replaces("sqs", "sqs.models", "Queue.delete_message", "self", "receipt_handle")
+def delete_message(self: Any, receipt_handle: str) -> None:
+    """Count the messages that are deleted."""
+    _moto("sqs.models.Queue.delete_message")(self, receipt_handle)
+    _measure_queue(self, NumberOfMessagesDeleted=1)
+
+
+def _measure_queue(queue: Any, **counts: int) -> None:
+    for name, value in counts.items():
+        metrics.put("AWS/SQS", name, value, "Count", {"QueueName": queue.name}, queue.region)
+    # The levels have changed with it; they are measured when somebody looks.
+    for level in queue_levels(queue):
+        metrics.announce(queue.region, "AWS/SQS", level.name)
+
+
+def queue_levels(queue: Any) -> list[metrics.Level]:
+    """How full a queue is. `queue` is one of moto's."""
+    dimensions = {"QueueName": queue.name}
+    waiting = list(queue.messages)
+    unseen = [m.sent_timestamp for m in queue._messages if not m.delayed]
+    age = max(account.now().timestamp() - min(unseen) / 1000, 0) if unseen else 0
+    hidden = queue.approximate_number_of_messages_not_visible
+    delayed = queue.approximate_number_of_messages_delayed
+    return [
+        metrics.Level("ApproximateNumberOfMessagesVisible", len(waiting), "Count", dimensions),
+        metrics.Level("ApproximateNumberOfMessagesNotVisible", hidden, "Count", dimensions),
+        metrics.Level("ApproximateNumberOfMessagesDelayed", delayed, "Count", dimensions),
+        metrics.Level("ApproximateAgeOfOldestMessage", int(age), "Seconds", dimensions),
+    ]
+
+
+@metrics.levels("AWS/SQS")
+def _queues_of(region: str) -> list[metrics.Level]:
+    from moto.sqs.models import sqs_backends
+
+    queues = list(sqs_backends[account.ACCOUNT_ID][region].queues.values())
+    return [level for queue in queues for level in queue_levels(queue)]
+
+
+@_replaces(
+    "kinesis",
+    "kinesis.models",
+    "KinesisBackend.get_records",
+    *("self", "stream_arn", "shard_iterator", "limit"),
+)
+def get_records(
+    self: Any, stream_arn: str | None, shard_iterator: str, limit: int | None
+) -> tuple[str, list[Any], int]:
+    """Count the records that are read, and how long they have waited."""
+    from moto.kinesis.utils import decompose_shard_iterator
+
+    original = _moto("kinesis.models.KinesisBackend.get_records")
+    following, records, behind = original(self, stream_arn, shard_iterator, limit)
+    dimensions = {"StreamName": decompose_shard_iterator(shard_iterator)[0]}
+    size = sum(len(base64.b64decode(record.data)) for record in records)
+    age = account.now().timestamp() - records[-1].created_at if records else 0.0
+    for name, value, unit in (
+        ("Records", len(records), "Count"),
+        ("Bytes", size, "Bytes"),
+        ("IteratorAgeMilliseconds", 1000 * max(age, 0.0), "Milliseconds"),
+        ("Success", 1, "Count"),
+    ):
+        metrics.put("AWS/Kinesis", f"GetRecords.{name}", value, unit, dimensions, self.region_name)
+    return following, records, behind
 
 
 @_replaces(
@@ -382,7 +473,43 @@ def add_change(self: Any, old: Any, new: Any) -> None:
     event_sources.table_has_change(self)
 
 
+# ── logs ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@_replaces(
+    "logs",
+    "logs.models",
+    "LogsBackend.put_log_events",
+    *("self", "log_group_name", "log_stream_name", "log_events"),
+)
+def put_log_events(
+    self: Any, log_group_name: str, log_stream_name: str, log_events: list[dict[str, Any]]
+) -> tuple[str, dict[str, Any]]:
+    """Let the metric filters of the log group count what they look for."""
+    original = _moto("logs.models.LogsBackend.put_log_events")
+    answer = original(self, log_group_name, log_stream_name, log_events)
+    filters = self.filters.get_matching_filters(log_group_name=log_group_name)
+    metric_filters.count(filters, log_events, self.region_name)
+    return answer
+
+
 # ── SNS ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@_replaces(
+    "sns",
+    "sns.models",
+    "Topic.publish",
+    *("self", "message", "subject", "message_attributes", "group_id", "deduplication_id"),
+    "message_structure",
+)
+def publish_to_topic(self: Any, message: str, *arguments: Any, **named: Any) -> str:
+    """Count the messages that are published."""
+    message_id = _moto("sns.models.Topic.publish")(self, message, *arguments, **named)
+    region, dimensions = self.arn.split(":")[3], {"TopicName": self.name}
+    metrics.put("AWS/SNS", "NumberOfMessagesPublished", 1, "Count", dimensions, region)
+    metrics.put("AWS/SNS", "PublishSize", len(message.encode()), "Bytes", dimensions, region)
+    return message_id
 
 
 @_replaces(

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore.exceptions import ClientError
 
-from .test_lambda import KEEP, kept, let_in, make, wait_for
+from tests.local_aws import inventory
+
+from .test_lambda import ECHO, KEEP, invoke, kept, let_in, make, wait_for
 
 ACCOUNT = "123456789012"
 TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:alarms"
@@ -577,5 +579,194 @@ def test_an_alarm_that_is_left_behind_is_seen(aws):
     put_alarm(aws)
     aws.client("cloudwatch").put_composite_alarm(AlarmName="both", AlarmRule="ALARM(errors)")
     # The composite alarm keeps the other one from being deleted before it.
-    found = aws.inventory()
+    found = inventory.take(aws.client, ["cloudwatch"])
     assert found["cloudwatch describe_alarms"] == ["errors"]
+
+
+# ── what the services measure themselves ─────────────────────────────────────────────────────────
+
+
+def total(aws, namespace, name, stat="Sum", **dimensions):
+    """A statistic of the last hours; None if there are no data."""
+    points = aws.client("cloudwatch").get_metric_statistics(
+        Namespace=namespace,
+        MetricName=name,
+        Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+        StartTime=ago(600),
+        EndTime=ago(-600),
+        Period=86_400,
+        Statistics=[stat],
+    )["Datapoints"]
+    values = [point[stat] for point in points]
+    if not values:
+        return None
+    return sum(values) if stat in ("Sum", "SampleCount") else max(values)
+
+
+def test_invocations_of_a_function(aws):
+    make(aws, "def handler(event, context):\n    return 1 / event['by']\n")
+    for by in (1, 2, 0):
+        invoke(aws, {"by": by})
+
+    def of_function(name, stat="Sum"):
+        return total(aws, "AWS/Lambda", name, stat, FunctionName="function")
+
+    assert (of_function("Invocations"), of_function("Errors")) == (3, 1)
+    assert (of_function("Throttles"), of_function("ConcurrentExecutions", "Maximum")) == (0, 1)
+    assert of_function("Duration", "SampleCount") == 3
+    assert of_function("Duration", "Minimum") > 0
+    assert total(aws, "AWS/Lambda", "Invocations") == 3  # over all functions
+    found = aws.client("cloudwatch").list_metrics(Namespace="AWS/Lambda", MetricName="Errors")
+    dimensions = [metric["Dimensions"] for metric in found["Metrics"]]
+    assert [{"Name": "FunctionName", "Value": "function"}] in dimensions
+
+
+def test_alarm_on_the_errors_of_a_function(aws):
+    url = listen(aws)
+    make(aws, "def handler(event, context):\n    raise ValueError(event)\n")
+    put_alarm(
+        aws, Namespace="AWS/Lambda", Dimensions=[{"Name": "FunctionName", "Value": "function"}],
+        AlarmActions=[TOPIC],
+    )  # fmt: skip
+    invoke(aws, InvocationType="Event")
+    (sent,) = messages(aws, url)
+    assert json.loads(sent["Message"])["NewStateValue"] == "ALARM"
+
+
+def test_events_that_a_function_could_not_do(aws):
+    _, dead = queue(aws, "dead")
+    make(aws, "def handler(event, context):\n    1 / 0\n", DeadLetterConfig={"TargetArn": dead})
+    config = {"FunctionName": "function", "MaximumRetryAttempts": 0}
+    aws.client("lambda").put_function_event_invoke_config(**config)
+    invoke(aws, InvocationType="Event")
+    names = {"FunctionName": "function"}
+    wait_for(lambda: total(aws, "AWS/Lambda", "AsyncEventsDropped", **names))
+    assert total(aws, "AWS/Lambda", "AsyncEventsReceived", **names) == 1
+    assert total(aws, "AWS/Lambda", "DeadLetterErrors", **names) is None
+    assert total(aws, "AWS/SQS", "NumberOfMessagesSent", QueueName="dead") == 1
+
+
+def test_alarm_on_a_dead_letter_queue(aws):
+    url, _ = queue(aws, "dead")
+    put_alarm(
+        aws, Namespace="AWS/SQS", MetricName="ApproximateNumberOfMessagesVisible",
+        Statistic="Maximum", Dimensions=[{"Name": "QueueName", "Value": "dead"}],
+    )  # fmt: skip
+    assert state(aws) == "OK"
+    sqs = aws.client("sqs")
+    sqs.send_message(QueueUrl=url, MessageBody="poison")
+    assert state(aws) == "ALARM"
+    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    assert state(aws) == "OK"
+    for name in ("Sent", "Received", "Deleted"):
+        assert total(aws, "AWS/SQS", f"NumberOfMessages{name}", QueueName="dead") == 1
+    age = total(aws, "AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", QueueName="dead")
+    assert age == 0
+
+
+def test_records_of_a_stream(aws):
+    kinesis = aws.client("kinesis")
+    kinesis.create_stream(StreamName="clicks", ShardCount=1)
+    records = [{"Data": b"four", "PartitionKey": "k"}] * 3
+    kinesis.put_records(StreamName="clicks", Records=records)
+    (shard,) = kinesis.list_shards(StreamName="clicks")["Shards"]
+    iterator = kinesis.get_shard_iterator(
+        StreamName="clicks", ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+    )["ShardIterator"]
+    aws.client("cloudwatch").list_metrics()
+    kinesis.get_records(ShardIterator=iterator)
+    assert total(aws, "AWS/Kinesis", "IncomingRecords", StreamName="clicks") == 3
+    assert total(aws, "AWS/Kinesis", "GetRecords.Records", StreamName="clicks") == 3
+    assert total(aws, "AWS/Kinesis", "GetRecords.Bytes", StreamName="clicks") == 12
+
+
+def test_age_of_the_records_that_a_function_reads(aws):
+    kinesis = aws.client("kinesis")
+    kinesis.create_stream(StreamName="clicks", ShardCount=1)
+    make(aws, ECHO)
+    arn = kinesis.describe_stream_summary(StreamName="clicks")["StreamDescriptionSummary"]
+    aws.client("lambda").create_event_source_mapping(
+        EventSourceArn=arn["StreamARN"], FunctionName="function", StartingPosition="TRIM_HORIZON"
+    )
+    kinesis.put_record(StreamName="clicks", Data=b"one", PartitionKey="k")
+    age = ("AWS/Lambda", "IteratorAge", "Maximum")
+    found = wait_for(lambda: total(aws, *age, FunctionName="function") is not None)
+    assert found
+
+
+def test_messages_of_a_topic(aws):
+    listen(aws)
+    for _ in range(2):
+        aws.client("sns").publish(TopicArn=TOPIC, Message="hello")
+    assert total(aws, "AWS/SNS", "NumberOfMessagesPublished", TopicName="alarms") == 2
+    assert total(aws, "AWS/SNS", "PublishSize", "Average", TopicName="alarms") == 5
+
+
+def write(aws, *lines):
+    at = int(datetime.now(UTC).timestamp() * 1000)
+    events = [{"timestamp": at, "message": line} for line in lines]
+    aws.client("logs").put_log_events(logGroupName="app", logStreamName="one", logEvents=events)
+
+
+def count_lines(aws, pattern, value="1", **more):
+    logs = aws.client("logs")
+    logs.create_log_group(logGroupName="app")
+    logs.create_log_stream(logGroupName="app", logStreamName="one")
+    transformation = {"metricName": "Lines", "metricNamespace": "App", "metricValue": value, **more}
+    logs.put_metric_filter(
+        logGroupName="app",
+        filterName="lines",
+        filterPattern=pattern,
+        metricTransformations=[transformation],
+    )
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("ERROR", 2),
+        ('"ERROR disk"', 1),
+        ("ERROR -disk", 1),
+        ("?ERROR ?WARN", 3),
+        ("", 4),
+        ('{ $.level = "info" }', 1),
+        ("{ $.took > 10 }", 1),
+    ],
+)
+def test_metric_filter(aws, pattern, expected):
+    count_lines(aws, pattern)
+    line = json.dumps({"level": "info", "took": 12.5})
+    write(aws, "ERROR disk full", "ERROR: no order", "WARN disk", line)
+    assert total(aws, "App", "Lines") == expected
+
+
+def test_metric_filter_with_a_value_and_a_default(aws):
+    count_lines(aws, "{ $.took > 0 }", "$.took", defaultValue=0.0, unit="Milliseconds")
+    write(aws, json.dumps({"took": 12.5}), "no JSON")
+    assert total(aws, "App", "Lines", "SampleCount") == 2
+    assert total(aws, "App", "Lines", "Maximum") == 12.5
+
+
+def test_metric_filter_patterns_that_are_not_understood(aws):
+    for pattern in ("[ip, user, status = 5*]", "%regular%", '{ $.a = "x" && $.b = 1 }'):
+        with refused("NotImplemented"):
+            count_lines(aws, pattern)
+        aws.client("logs").delete_log_group(logGroupName="app")
+
+
+def test_alarm_on_lines_in_the_log_of_a_function(aws):
+    make(aws, "def handler(event, context):\n    print('ERROR', event)\n")
+    invoke(aws)
+    aws.client("logs").put_metric_filter(
+        logGroupName="/aws/lambda/function",
+        filterName="errors",
+        filterPattern="ERROR",
+        metricTransformations=[
+            {"metricName": "Errors", "metricNamespace": "Shop", "metricValue": "1"}
+        ],
+    )
+    put_alarm(aws, TreatMissingData="notBreaching")
+    assert state(aws) == "OK"
+    invoke(aws)
+    assert state(aws) == "ALARM"

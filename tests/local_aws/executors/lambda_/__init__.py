@@ -19,7 +19,7 @@ from ... import account, identity, triggers
 from ...errors import AWSError, not_implemented
 from ...gateway import Call, Relayed, handles
 from ...policies import ALLOWED, Statement, evaluate, parse
-from . import environments
+from . import environments, measured
 from .environments import PANDAS_LAYER, invoke
 from .later import invoke_later
 
@@ -322,6 +322,7 @@ def _event(payload: bytes) -> Any:
 
 def _refuse_if_busy(function: Any) -> None:
     if _running[function.function_name] >= int(function.reserved_concurrency):
+        measured.put(function, "Throttles", 1)
         reason = "ReservedFunctionConcurrentInvocationLimitExceeded"
         raise AWSError(
             "TooManyRequestsException", "Rate Exceeded.", 429, Reason=reason, Type="User"

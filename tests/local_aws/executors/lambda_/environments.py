@@ -26,6 +26,7 @@ import psutil
 from ... import account, identity, processes
 from ...errors import AWSError, not_implemented
 from ...logs import LogStream
+from . import measured
 
 PANDAS_LAYER = ":layer:AWSSDKPandas-"
 LARGEST_UNZIPPED = 262_144_000
@@ -398,9 +399,19 @@ def invoke(
     if function.package_type != "Zip" or not str(function.run_time).startswith("python"):
         what = function.run_time or "container images"
         raise not_implemented("lambda", f"Invoke of a function with {what}")
+    with measured.running(function):
+        return _invoke(function, event, _Run(function, request_id), client_context, stop)
+
+
+def _invoke(
+    function: Any,
+    event: Any,
+    run: _Run,
+    client_context: dict[str, Any] | None,
+    stop: threading.Event | None,
+) -> Invocation:
     fingerprint = _fingerprint(function)
     environment = _take(fingerprint)
-    run = _Run(function, request_id)
     if environment is None:
         environment = Environment(function, fingerprint)
         run.environment = environment
@@ -498,6 +509,7 @@ class _Run:
         if self.init_seconds is not None:
             lines.insert(0, f"INIT_START Runtime Version: {_runtime_version(self.function)}")
         environment.stream.write_lines(lines)
+        measured.invocation(self.function, self.payload is not None, self.seconds)
         tail = lines[1:] if self.init_seconds is not None else lines
         if self.payload is None:
             return Invocation(self.result, False, tail)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ... import account
 from ...jobs import Job
+from . import measured
 from .environments import Invocation, invoke
 
 _SECONDS_BEFORE_RETRY = (0.2, 0.4)
@@ -19,6 +20,7 @@ _SECONDS_BEFORE_RETRY = (0.2, 0.4)
 def invoke_later(function: Any, event: Any, request_id: str | None = None) -> str:
     """Invoke the function in the background. Returns the id of the request."""
     request_id = request_id or account.new_id()
+    measured.put(function, "AsyncEventsReceived", 1)
     name = f"{function.function_name}-{request_id}"
     job = Job(name, function.region, status="RUNNING", failed="FAILED")
     job.start(lambda job: _run(job, function, event, request_id))
@@ -71,7 +73,8 @@ def _report(
         }
         if invocation.failed:
             record["responseContext"]["functionError"] = "Unhandled"
-        send(target, record)
+        if not send(target, record):
+            measured.put(function, "DestinationDeliveryFailures", 1)
     dead_letters = getattr(function, "dead_letter_arn", None)
     if dead_letters and invocation.failed:
         message = json.loads(invocation.payload).get("errorMessage", "")
@@ -80,4 +83,7 @@ def _report(
             "ErrorCode": {"DataType": "Number", "StringValue": "200"},
             "ErrorMessage": {"DataType": "String", "StringValue": message[:1024]},
         }
-        send(dead_letters, event, attributes)
+        if not send(dead_letters, event, attributes):
+            measured.put(function, "DeadLetterErrors", 1)
+    if invocation.failed:
+        measured.put(function, "AsyncEventsDropped", 1)
