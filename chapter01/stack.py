@@ -186,10 +186,10 @@ def as_table(entries: Sequence[Entry]) -> pd.DataFrame:
 
 
 def evidence(entry: Entry) -> str:
-    """How well the status is known: read at the source, quoted by others, or only not denied."""
+    """How well the status is known: read on a page or in the SDK of AWS, quoted, or not denied."""
     if entry["source"] == NO_NOTICE:
         return NO_NOTICE
-    return "quoted by others" if entry["source"].get("quoted") else "read on AWS's page"
+    return "quoted by others" if entry["source"].get("quoted") else "read at AWS"
 
 
 def clients_of(entries: Iterable[Entry], layer: str) -> list[str]:
@@ -252,7 +252,7 @@ def _unsourced(entry: Entry) -> list[str]:
     has_source = (
         isinstance(source, dict)
         and bool(source.get("title"))
-        and (str(source.get("link")).startswith("https://"))
+        and str(source.get("link")).startswith("https://")
     )
     problems = []
     if not has_source and source != NO_NOTICE:

@@ -43,7 +43,7 @@ def session() -> boto3.Session:
     return boto3.Session(region_name="us-east-1")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def entries() -> list[Entry]:
     return stack.load_status(_FILE)
 
@@ -274,7 +274,7 @@ def test_clients_of_a_layer_are_open_ones_each_once(entries: list[Entry]) -> Non
 def test_evidence_is_graded() -> None:
     page = {"title": "A page", "link": "https://docs.aws.amazon.com/"}
     assert stack.evidence(_entry()) == "no notice found"
-    assert stack.evidence(_entry(source=page)) == "read on AWS's page"
+    assert stack.evidence(_entry(source=page)) == "read at AWS"
     assert stack.evidence(_entry(source={**page, "quoted": True})) == "quoted by others"
 
 
