@@ -1,14 +1,12 @@
-"""What surrounds the curating function: its archive, its role, some patience, and a stocktaking."""
+"""What surrounds the curating function: its rights and events, files to send, a stocktaking."""
 
 from __future__ import annotations
 
 import io
 import json
 import time
-import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -21,17 +19,6 @@ PANDAS_LAYER = "arn:aws:lambda:{region}:336392948345:layer:AWSSDKPandas-Python31
 
 
 # ── deploying ────────────────────────────────────────────────────────────────────────────────────
-
-
-def zip_of(path: str | Path) -> bytes:
-    """A zip archive of one script. The same script gives the same bytes: it carries no date."""
-    path = Path(path)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        entry = zipfile.ZipInfo(path.name, date_time=(1980, 1, 1, 0, 0, 0))
-        entry.external_attr = 0o644 << 16  # readable for the user that Lambda runs as
-        archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()
 
 
 def function_policy(bucket: str, queue_arn: str, log_group_arn: str) -> dict[str, Any]:
@@ -61,34 +48,6 @@ def writing_denied(bucket: str, prefix: str, role_arn: str) -> dict[str, Any]:
         "Action": "s3:PutObject",
         "Resource": f"arn:aws:s3:::{bucket}/{prefix}*",
     }
-
-
-def once_the_role_works(
-    call: Callable[..., Any],
-    *,
-    poll_seconds: float = 2.0,
-    timeout_seconds: float = 60,
-    **params: Any,
-) -> Any:
-    """Make a call of Lambda's; try again while the function's role is too new for it.
-
-    Args:
-        call: such as `lambda_.create_function`.
-        poll_seconds: how long to wait between two tries.
-        timeout_seconds: how long to go on trying.
-        params: of the call.
-
-    Raises:
-        botocore.exceptions.ClientError: what Lambda refuses for another reason, or for too long.
-    """
-    until = time.monotonic() + timeout_seconds
-    while True:
-        try:
-            return call(**params)
-        except call.__self__.exceptions.InvalidParameterValueException as error:
-            if "role" not in str(error) or time.monotonic() > until:
-                raise
-        time.sleep(poll_seconds)
 
 
 def subscription(function_arn: str) -> dict[str, Any]:

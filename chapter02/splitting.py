@@ -33,7 +33,7 @@ def labelled(flights: pd.DataFrame, also: Collection[str] = ()) -> pd.DataFrame:
             "late": (arrived["arr_delay"] > 15).astype(int),
             "hour": arrived["hour"],
             "distance": arrived["distance"],
-            "weekday": date.dt.weekday,
+            "weekday": date.dt.day_of_week,
             "from_jfk": (arrived["origin"] == "JFK").astype(int),
             "from_lga": (arrived["origin"] == "LGA").astype(int),
             **{name: arrived[name] for name in also},
