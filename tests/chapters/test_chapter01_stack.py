@@ -18,6 +18,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.local_aws.errors import AWSError
+from tests.local_aws.retired import refuse_if_retired
+
 _CHAPTER = Path(__file__).parents[2] / "chapter01"
 _FILE = _CHAPTER / "service_status.yaml"
 
@@ -95,6 +98,19 @@ def test_fields_are_known(entries: list[Entry]) -> None:
     """A misspelt optional field would be lost without a word."""
     known = {*stack.as_table(entries[:1]).columns}
     assert {name for entry in entries for name in entry} <= known
+
+
+def test_the_offline_aws_refuses_with_the_dates_of_the_file(entries: list[Entry]) -> None:
+    refused = 0
+    for entry in entries:
+        for operation in entry.get("operations") or ["AnyOperation"]:
+            try:
+                refuse_if_retired(entry["client"], operation)
+            except AWSError as error:
+                refused += 1
+                assert entry["status"] in (stack.CLOSED, stack.ENDED), error.message
+                assert str(entry["since"]) in error.message
+    assert refused > 10
 
 
 # ── negative controls: a forged file is caught ───────────────────────────────────────────────────
