@@ -187,6 +187,10 @@ class LocalAWS:
         """All calls since the last reset; see `journal.entries`."""
         return json.loads(self._control("journal"))
 
+    def fire(self, rule: str, region: str | None = None) -> None:
+        """Let the schedule of an EventBridge rule come round; none does so by itself."""
+        self._control(f"fire?rule={rule}&region={region or self.region}")
+
     def inventory(self) -> dict[str, list[str]]:
         """What the account holds; see `inventory.take`."""
         from .inventory import take
@@ -198,7 +202,10 @@ class LocalAWS:
 
 
 def control(what: str, environ: dict[str, str]) -> bytes:
-    """Ask the server that `environ` points at for its journal, or to reset the account."""
+    """Ask the server that `environ` points at for its journal, to reset the account, or to fire.
+
+    `fire?rule=NAME&region=REGION` lets the schedule of an EventBridge rule come round.
+    """
     url = f"{environ['AWS_ENDPOINT_URL']}/local-aws/{what}"
     headers = {"X-Local-AWS-Key": environ["LOCAL_AWS_KEY"]}
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -1,4 +1,4 @@
-"""What functions are fed from: queues and streams, read in batches, and the targets of EventBridge.
+"""What functions are fed from: queues and streams, read in batches.
 
 A mapping of an event source is read by a job of its own, as AWS's pollers do, so that whoever sends
 a message or a record does not wait for a function. The job ends when there is nothing left to read.
@@ -10,18 +10,16 @@ from __future__ import annotations
 import base64
 import importlib
 import json
-import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from . import account, metrics
 from .errors import AWSError
 from .jobs import Job
-from .logs import LogStream
 
 # A batch waits this long for more records if the mapping has no window of its own.
 _GATHER_SECONDS = 0.05
@@ -415,156 +413,3 @@ def _sequence(record: dict[str, Any]) -> str:
     if "kinesis" in record:
         return record["kinesis"]["sequenceNumber"]
     return record["dynamodb"]["SequenceNumber"]
-
-
-# ── targets of EventBridge ───────────────────────────────────────────────────────────────────────
-
-
-def target_input(target: dict[str, Any], event: dict[str, Any]) -> Any:
-    """What a target receives: its constant input, a part of the event, a template, or the event."""
-    event = {name: value for name, value in event.items() if name != "ingestion-time"}
-    if isinstance(event.get("time"), int | float):
-        moment = datetime.fromtimestamp(event["time"], account.now().tzinfo)
-        event["time"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-    if target.get("Input") is not None:
-        return json.loads(target["Input"])
-    if target.get("InputPath"):
-        return _at(event, target["InputPath"])
-    transformer = target.get("InputTransformer")
-    if transformer:
-        return _filled_template(transformer, event)
-    return event
-
-
-def _at(event: Any, path: str) -> Any:
-    """The part of the event at a path such as `$.detail.bucket.name` or `$.resources[0]`."""
-    for name, index in re.findall(r"\.([\w-]+)|\[(\d+)\]", path):
-        try:
-            event = event[int(index)] if index else event[name]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return event
-
-
-def _filled_template(transformer: dict[str, Any], event: dict[str, Any]) -> Any:
-    """The template with its `<variables>` replaced: quoted ones by text, others by JSON."""
-    values = {name: _at(event, path) for name, path in transformer.get("InputPathsMap", {}).items()}
-    values["aws.events.event"] = event
-    text = transformer["InputTemplate"]
-    for name, value in values.items():
-        plain = value if isinstance(value, str) else json.dumps(value)
-        text = text.replace(f'"<{name}>"', json.dumps(plain) if isinstance(value, str) else plain)
-        inside = json.dumps(plain)[1:-1]
-        text = re.sub(
-            rf'("[^"\n]*)<{re.escape(name)}>',
-            lambda found, inside=inside: found[1] + inside,
-            text,
-        )
-        text = text.replace(f"<{name}>", json.dumps(value))
-    return _as_json(text)
-
-
-_Invoke = Callable[[Any, str, str], None]
-
-
-def _to_log_group(target: dict[str, Any], content: Any, rule: Any, _: _Invoke) -> None:
-    from moto.logs.models import logs_backends
-
-    region, name = target["Arn"].split(":")[3], target["Arn"].split(":log-group:")[1]
-    name = name.removesuffix(":*")
-    if name in logs_backends[account.ACCOUNT_ID][region].groups:
-        LogStream(region, name, account.new_id(), f"rule {rule.name}").write(json.dumps(content))
-
-
-def _to_queue(target: dict[str, Any], content: Any, rule: Any, _: _Invoke) -> None:
-    from moto.sqs.models import sqs_backends
-
-    region, name = target["Arn"].split(":")[3], target["Arn"].rpartition(":")[2]
-    backend = sqs_backends[account.ACCOUNT_ID][region]
-    group = (target.get("SqsParameters") or {}).get("MessageGroupId")
-    if name in backend.queues:
-        backend.send_message(name, json.dumps(content), group_id=group)
-
-
-def _to_function(target: dict[str, Any], content: Any, rule: Any, invoke: _Invoke) -> None:
-    invoke(content, "events.amazonaws.com", rule.arn)
-
-
-def _through_client(
-    service: str, call: Callable[[Any, dict[str, Any], str], None]
-) -> Callable[..., None]:
-    """A target that is reached as any client would reach it, in the background."""
-
-    def deliver(target: dict[str, Any], content: Any, rule: Any, _: _Invoke) -> None:
-        name = f"rule {rule.name}"
-        region = target["Arn"].split(":")[3] or rule.region_name
-        job = Job(name, region, status="RUNNING", failed="FAILED")
-        body = content if isinstance(content, str) else json.dumps(content)
-        job.start(lambda _: call(_client(service, region, name), target, body))
-
-    return deliver
-
-
-def _client(service: str, region: str, caller: str) -> Any:
-    import boto3
-
-    from . import processes
-
-    environ = processes.job_environment(region, caller)
-    return boto3.client(
-        service,
-        region_name=region,
-        endpoint_url=environ["AWS_ENDPOINT_URL"],
-        aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
-        aws_session_token=environ["AWS_SESSION_TOKEN"],
-    )
-
-
-def _start_execution(client: Any, target: dict[str, Any], body: str) -> None:
-    client.start_execution(stateMachineArn=target["Arn"], input=body)
-
-
-def _publish(client: Any, target: dict[str, Any], body: str) -> None:
-    client.publish(TopicArn=target["Arn"], Message=body)
-
-
-def _put_to_stream(client: Any, target: dict[str, Any], body: str) -> None:
-    path = (target.get("KinesisParameters") or {}).get("PartitionKeyPath")
-    key = _at(json.loads(body), path) if path else account.new_id()
-    client.put_record(StreamARN=target["Arn"], Data=body.encode(), PartitionKey=str(key))
-
-
-def _put_to_firehose(client: Any, target: dict[str, Any], body: str) -> None:
-    name = target["Arn"].rpartition("/")[2]
-    client.put_record(DeliveryStreamName=name, Record={"Data": body.encode()})
-
-
-def _start_pipeline(client: Any, target: dict[str, Any], body: str) -> None:
-    given = (target.get("SageMakerPipelineParameters") or {}).get("PipelineParameterList") or []
-    client.start_pipeline_execution(
-        PipelineName=target["Arn"].rpartition("/")[2],
-        PipelineParameters=[{"Name": item["Name"], "Value": item["Value"]} for item in given],
-    )
-
-
-def _start_code_pipeline(client: Any, target: dict[str, Any], body: str) -> None:
-    client.start_pipeline_execution(name=target["Arn"].rpartition(":")[2])
-
-
-def _start_build(client: Any, target: dict[str, Any], body: str) -> None:
-    client.start_build(projectName=target["Arn"].rpartition("/")[2])
-
-
-TARGETS: dict[str, Callable[..., None]] = {
-    "lambda": _to_function,
-    "logs": _to_log_group,
-    "sqs": _to_queue,
-    "states": _through_client("stepfunctions", _start_execution),
-    "sns": _through_client("sns", _publish),
-    "kinesis": _through_client("kinesis", _put_to_stream),
-    "firehose": _through_client("firehose", _put_to_firehose),
-    "sagemaker": _through_client("sagemaker", _start_pipeline),
-    "codepipeline": _through_client("codepipeline", _start_code_pipeline),
-    "codebuild": _through_client("codebuild", _start_build),
-}

@@ -41,7 +41,7 @@ from .errors import AWSError, not_implemented
 from .retired import refuse_if_retired
 from .validation import validate
 
-__all__ = ["AWSError", "Call", "Gateway", "Relayed", "handles"]
+__all__ = ["AWSError", "Call", "Gateway", "Relayed", "controls", "handles"]
 
 # The name that requests are signed with, where it is not the name of the one service behind it.
 _SIGNED_AS = {
@@ -77,6 +77,7 @@ _THROTTLING = {
 Handler = Callable[["Call"], Any]
 Start = Callable[[str, list[tuple[str, str]]], Any]
 _handlers: dict[tuple[str, str], Handler] = {}
+_controls: dict[str, Callable[[dict[str, str]], Any]] = {}
 _known_services = frozenset(get_session().get_available_services())
 _looked_for: set[str] = set()
 
@@ -91,6 +92,19 @@ def handles(service: str, *operations: str) -> Callable[[Handler], Handler]:
     def register(function: Handler) -> Handler:
         for operation in operations:
             _handlers[service, operation] = function
+        return function
+
+    return register
+
+
+def controls(path: str) -> Callable[[Handler], Handler]:
+    """Decorator: this function answers `/local-aws/<path>`, for what AWS does by itself in time.
+
+    It gets the query as a dictionary and returns what JSON can hold, or raises `AWSError`.
+    """
+
+    def register(function: Handler) -> Handler:
+        _controls[f"/local-aws/{path}"] = function
         return function
 
     return register
@@ -310,6 +324,12 @@ class Gateway:
             return _plain(start_response, "200 OK", json.dumps(journal.entries()))
         if path.startswith("/moto-api/"):
             return self._moto(environ, start_response)
+        if path in _controls:
+            query = {k: v[0] for k, v in parse_qs(environ.get("QUERY_STRING", "")).items()}
+            try:
+                return _plain(start_response, "200 OK", json.dumps(_controls[path](query)))
+            except AWSError as error:
+                return _plain(start_response, "400 Bad Request", str(error.message))
         return _plain(start_response, "404 Not Found", f"There is no {path}.")
 
 

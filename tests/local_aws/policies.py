@@ -260,6 +260,8 @@ def lets_service(
     action: str,
     resource: str,
     source_arn: str,
+    *,
+    as_owner: bool = False,
 ) -> bool:
     """Whether a resource's policy lets a service act on it, on behalf of a source of this account.
 
@@ -268,6 +270,8 @@ def lets_service(
         service: such as `events.amazonaws.com`.
         action: such as `sqs:SendMessage`.
         resource, source_arn: ARNs.
+        as_owner: whether the service acts as the account that owns the resource, which is what the
+            default policy of a topic asks for.
     """
     if not document:
         return False
@@ -275,9 +279,9 @@ def lets_service(
     context = {
         "aws:sourcearn": [source_arn],
         "aws:sourceaccount": [ACCOUNT_ID],
-        # The default policy of a topic asks for this one.
-        "aws:sourceowner": [ACCOUNT_ID],
         "aws:securetransport": ["true"],
     }
+    if as_owner:
+        context["aws:sourceowner"] = [ACCOUNT_ID]
     statements = parse(text, "resource policy")
     return evaluate(statements, action, resource, context, service).result == ALLOWED

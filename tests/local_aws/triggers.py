@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import copy
-import functools
 import gzip
 import hashlib
 import importlib
@@ -22,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import account, event_sources, metric_filters, metrics, s3_events
+from . import account, event_sources, event_targets, metric_filters, metrics, s3_events
 from .errors import AWSError
 from .policies import ALLOWED, EXPLICIT_DENY
 
@@ -584,17 +583,46 @@ def publish(
     "events", "events.models", "Rule.send_to_targets", "self", "original_event", "transform_input"
 )
 def send_to_targets(self: Any, original_event: Any, transform_input: bool = True) -> None:
-    """Send a matching event to the targets of an enabled rule, to those that moto lacks too."""
-    if self.state == "DISABLED" or not self.event_pattern.matches_event(original_event):
+    """Send a matching event to the targets of an enabled rule, to those that moto lacks too.
+
+    A rule with a schedule alone matches no event; to moto it matches all.
+    """
+    if self.state == "DISABLED" or self.event_pattern.dump() is None:
         return
+    if not self.event_pattern.matches_event(event_targets.as_sent(original_event)):
+        return
+    event_targets.matched(self)
     for target in list(self.targets):
-        service = target["Arn"].split(":")[2]
-        if service in event_sources.TARGETS:
-            deliver = event_sources.TARGETS[service]
-            content = event_sources.target_input(target, original_event)
-            deliver(target, content, self, functools.partial(_invoke_later, target["Arn"]))
+        if event_targets.is_carried_out(target["Arn"]):
+            event_targets.deliver(target, original_event, self)
         else:
             alone = copy.copy(self)
             alone.targets = [target]
             event = {"ingestion-time": original_event["time"], **original_event}
             _moto("events.models.Rule.send_to_targets")(alone, event, transform_input)
+
+
+@_replaces("events", "events.models", "EventPattern.matches_event", "self", "event")
+def matches_event(self: Any, event: Any) -> bool:
+    """Whether an event matches; moto does not look into arrays of objects."""
+    if not self.get_pattern():
+        return True
+    flat = _flat(json.loads(json.dumps(event)), "")
+    return self._does_event_match(flat, self.get_pattern())
+
+
+def _flat(node: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """The values of an event by their path; those within an array of objects as one array."""
+    found: dict[str, Any] = {}
+    for name, value in node.items():
+        path = f"{prefix}.{name}" if prefix else name
+        if isinstance(value, dict) and value:
+            found |= _flat(value, path)
+        elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            for item in value:
+                for inner, inside in _flat({name: item}, prefix).items():
+                    known = found.setdefault(inner, [])
+                    known.extend(inside if isinstance(inside, list) else [inside])
+        else:
+            found[path] = value
+    return found

@@ -463,6 +463,14 @@ def test_notification_target_must_let_s3_in(aws, s3):
 def test_event_bridge(aws, s3):
     logs, events = aws.client("logs"), aws.client("events")
     logs.create_log_group(logGroupName="/aws/events/s3")
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        "Resource": "arn:aws:logs:us-east-1:*:log-group:/aws/events/*:*",
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    logs.put_resource_policy(policyName="events", policyDocument=document)
     pattern = {"source": ["aws.s3"], "detail": {"bucket": {"name": [BUCKET]}}}
     events.put_rule(Name="uploads", EventPattern=json.dumps(pattern))
     arn = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/aws/events/s3"

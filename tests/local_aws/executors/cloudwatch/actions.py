@@ -52,7 +52,7 @@ def _publish(alarm: Alarm, before: State, after: State, arn: str) -> None:
     if topic is None:
         raise AWSError("NotFound", "Topic does not exist", status=404)
     service = "cloudwatch.amazonaws.com"
-    if not lets_service(topic.policy, service, "SNS:Publish", arn, alarm.arn):
+    if not lets_service(topic.policy, service, "SNS:Publish", arn, alarm.arn, as_owner=True):
         message = f"CloudWatch Alarms is not authorized to perform: SNS:Publish on resource: {arn}"
         raise AWSError("AuthorizationError", message, status=403)
     subject = f'{after.value}: "{alarm.name}" in {region_name(alarm.region)}'
