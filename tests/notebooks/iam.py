@@ -138,7 +138,7 @@ def needs(journal: Iterable[Entry]) -> set[Need]:
     """What the calls need of the execution role.
 
     Calls that were denied or not carried out need nothing. Calls with the keys of another role that
-    the notebook assumed are that role's business.
+    the notebook assumed, or gave to a function, are that role's business.
 
     Raises:
         ValueError: for an operation that no IAM action is known for.
@@ -169,16 +169,19 @@ class Known:
     Attributes:
         roles: the ARNs of roles by name: the execution role and those that were created.
         workgroups: of Athena, those that queries were started in.
+        functions: of Lambda, those that run with another role than the notebook.
     """
 
     roles: dict[str, str]
     workgroups: frozenset[str]
+    functions: frozenset[str]
 
     @classmethod
     def of(cls, journal: list[Entry]) -> Known:
         """Read it from all calls."""
         roles = {EXECUTION_ROLE_NAME: EXECUTION_ROLE_ARN}
         workgroups = set()
+        functions = set()
         for entry in journal:
             params = entry["params"]
             if entry["operation"] == "CreateRole":
@@ -186,7 +189,10 @@ class Known:
                 roles[name] = f"arn:aws:iam::{ACCOUNT_ID}:role{path}{name}"
             elif entry["operation"] == "StartQueryExecution":
                 workgroups.add(params.get("WorkGroup") or "primary")
-        return cls(roles, frozenset(workgroups))
+            elif entry["service"] == "lambda" and entry["operation"] == "CreateFunction":
+                own_role = params.get("Role") != EXECUTION_ROLE_ARN
+                functions |= {params.get("FunctionName", "")} if own_role else set()
+        return cls(roles, frozenset(workgroups), frozenset(functions))
 
     def role_arn(self, name: str) -> str:
         """The ARN of a role by its name or ARN."""
@@ -196,6 +202,9 @@ class Known:
 
 
 def _is_other_role(entry: Entry, known: Known) -> bool:
+    kind, _, name = entry["caller"].partition(" ")
+    if kind == "function" and name in known.functions:
+        return True
     role, slash, _ = entry["caller"].partition("/")
     return bool(slash) and role in known.roles and role != EXECUTION_ROLE_NAME
 
@@ -208,6 +217,7 @@ def _needs_of(entry: Entry, known: Known) -> Iterator[Need]:
     yield from _copy_source(entry)
     yield from _tagging(prefix, entry, known)
     yield from _passed_roles(prefix, entry, known)
+    yield from _layers(entry)
     yield from _role_at_work(entry)
 
 
@@ -343,6 +353,12 @@ def _named_resources(
     elif prefix == "athena" and len(known.workgroups) == 1:
         # Later calls name the execution alone; it belongs to the one workgroup there is.
         values.setdefault("workgroup", *known.workgroups)
+    if isinstance(values.get("queueurl"), str):
+        values.setdefault("queuename", values["queueurl"].rpartition("/")[2])
+    if prefix == "cloudwatch" and values.get("alarmnames"):
+        template = _template(prefix, "alarm")
+        alarms = [{"alarmname": name} for name in values["alarmnames"]]
+        return [arn for each in alarms if (arn := _fill(template, each, entry["region"]))]
     given = [
         value
         for value in values.values()
@@ -422,7 +438,9 @@ def _tagging(prefix: str, entry: Entry, known: Known) -> Iterator[Need]:
         return
     noun = re.sub(r"^[A-Z][a-z]+", "", operation)
     data = _action_data(prefix)
-    for name in ("addtags", f"tag{noun.lower()}", "tagresource"):
+    names = ["addtags", f"tag{noun.lower()}", "tagresource"]
+    # logs:TagLogGroup still exists, but CreateLogGroup with tags asks for logs:TagResource.
+    for name in names[-1:] if prefix == "logs" else names:
         if name in data:
             action = data[name]["name"]
             for resource in _created(prefix, operation, entry, known):
@@ -451,6 +469,17 @@ def _passed_roles(prefix: str, entry: Entry, known: Known) -> Iterator[Need]:
     for name in set(_roles_in(entry["params"])):
         arn = known.role_arn(name)
         yield Need("iam:PassRole", arn, f"{prefix}.amazonaws.com")
+
+
+def _layers(entry: Entry) -> Iterator[Need]:
+    """Whoever gives a function a layer must be allowed to get it, AWS's public ones included.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/permissions-user-layer.html
+    """
+    if entry["service"] == "lambda":
+        for arn in entry["params"].get("Layers") or []:
+            if isinstance(arn, str):
+                yield Need("lambda:GetLayerVersion", arn)
 
 
 # What pulls an image from ECR, and the operations whose role SageMaker pulls one with.

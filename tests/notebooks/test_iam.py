@@ -228,6 +228,39 @@ def test_calls_of_a_role_that_the_notebook_made_are_that_roles_business() -> Non
     assert Need("s3:ListAllMyBuckets", "*") in needs([made, of_job])
 
 
+@pytest.mark.parametrize(
+    ("role", "is_notebooks"),
+    [(EXECUTION_ROLE_ARN, True), ("arn:aws:iam::123456789012:role/curator", False)],
+)
+def test_calls_of_a_function_with_a_role_of_its_own_are_that_roles_business(
+    role: str, is_notebooks: bool
+) -> None:
+    made = call("lambda", "CreateFunction", FunctionName="curate", Role=role)
+    of_function = {**call("s3", "ListBuckets"), "caller": "function curate"}
+    assert (Need("s3:ListAllMyBuckets", "*") in needs([made, of_function])) is is_notebooks
+
+
+def test_a_layer_must_be_allowed_too() -> None:
+    layer = "arn:aws:lambda:us-east-1:336392948345:layer:AWSSDKPandas-Python313:5"
+    made = call("lambda", "CreateFunction", FunctionName="f", Layers=[layer])
+    assert Need("lambda:GetLayerVersion", layer) in needs([made])
+
+
+def test_queues_are_known_by_their_address_and_alarms_by_their_names() -> None:
+    url = "https://sqs.us-east-1.amazonaws.com/123456789012/failures"
+    receive = call("sqs", "ReceiveMessage", QueueUrl=url)
+    look = call("cloudwatch", "DescribeAlarms", AlarmNames=["a", "b"])
+    assert needs([receive]) == {Need("sqs:ReceiveMessage", ARN.format("sqs", "failures"))}
+    alarms = {ARN.format("cloudwatch", f"alarm:{name}") for name in "ab"}
+    assert needs([look]) == {Need("cloudwatch:DescribeAlarms", arn) for arn in alarms}
+
+
+def test_a_log_group_with_tags_needs_the_action_that_replaced_tag_log_group() -> None:
+    made = call("logs", "CreateLogGroup", logGroupName="/g", tags={"project": "p"})
+    actions = {need.action for need in needs([made])}
+    assert actions == {"logs:CreateLogGroup", "logs:TagResource"}
+
+
 def test_an_operation_without_a_known_action_is_named() -> None:
     with pytest.raises(ValueError, match="s3:NoSuchOperation"):
         needs([call("s3", "NoSuchOperation")])
