@@ -1,4 +1,4 @@
-"""Chapter 2.5: whatever lands, each row is curated or quarantined, once; splits that do not leak."""
+"""Chapter 2.5: what lands is curated or quarantined, each row once; splits that do not leak."""
 
 from __future__ import annotations
 
