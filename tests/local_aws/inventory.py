@@ -17,6 +17,7 @@ _LISTINGS: dict[str, list[tuple[str, str]]] = {
         ("get_jobs", "Jobs[].Name"),
         ("get_triggers", "Triggers[].Name"),
         ("list_workflows", "Workflows[]"),
+        ("list_data_quality_rulesets", "Rulesets[].Name"),
     ],
     "athena": [
         ("list_work_groups", "WorkGroups[?Name!='primary'].Name"),

@@ -1,4 +1,4 @@
-"""AWS Glue: moto keeps the Data Catalog, crawlers crawl.
+"""AWS Glue: moto keeps the Data Catalog, crawlers crawl, rules of data quality are evaluated.
 
 What would run something and is not carried out here is refused; moto would report it as done.
 """
@@ -9,9 +9,9 @@ from typing import NoReturn
 
 from ...errors import not_implemented
 from ...gateway import Call, handles
-from . import crawlers
+from . import crawlers, quality
 
-__all__ = ["crawlers"]
+__all__ = ["crawlers", "quality"]
 
 # moto answers these as if the run had succeeded, or would some day.
 _NOT_RUN = (
