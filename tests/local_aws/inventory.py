@@ -7,6 +7,8 @@ from typing import Any
 
 import jmespath
 
+from .account import ACCOUNT_ID
+
 # service -> (operation, what to read from its answer). Only what an owner can delete is listed:
 # a training job that has ended stays in AWS's history for good, one that runs costs money.
 _LISTINGS: dict[str, list[tuple[str, str]]] = {
@@ -51,7 +53,12 @@ _LISTINGS: dict[str, list[tuple[str, str]]] = {
         ("describe_alarms", "MetricAlarms[].AlarmName"),
         ("list_dashboards", "DashboardEntries[].DashboardName"),
     ],
-    "events": [("list_rules", "Rules[].Name")],
+    "events": [
+        ("list_rules", "Rules[].Name"),
+        ("list_archives", "Archives[].ArchiveName"),
+        ("list_event_buses", "EventBuses[?Name!='default'].Name"),
+    ],
+    "budgets": [("describe_budgets", "Budgets[].BudgetName")],
     "stepfunctions": [("list_state_machines", "stateMachines[].name")],
     "cloudformation": [("describe_stacks", "Stacks[].StackName")],
     "ecr": [("describe_repositories", "repositories[].repositoryName")],
@@ -95,10 +102,12 @@ def take(client: Callable[[str], Any], services: list[str] | None = None) -> dic
 
 
 def _list(client: Any, operation: str, expression: str) -> list[str]:
+    # Budgets are asked for by account, whoever asks.
+    which = {"AccountId": ACCOUNT_ID} if operation == "describe_budgets" else {}
     if client.can_paginate(operation):
-        pages = client.get_paginator(operation).paginate()
+        pages = client.get_paginator(operation).paginate(**which)
     else:
-        pages = [getattr(client, operation)()]
+        pages = [getattr(client, operation)(**which)]
     return [name for page in pages for name in jmespath.search(expression, page) or []]
 
 
