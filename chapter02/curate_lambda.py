@@ -243,6 +243,8 @@ def _whole(name: str, text: str, least: int = -(2**31), most: int = 2**31 - 1) -
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()):  # int() would take "1_000" and " 7 "
         raise Rejected("type", f"{name} is {text!r}, no whole number")
+    if len(digits) > 10:  # more than any column has, and int() refuses thousands of them
+        raise Rejected("value", f"{name} has {len(digits)} digits")
     if not least <= int(text) <= most:
         raise Rejected("value", f"{name} is {text}, not between {least} and {most}")
     return int(text)

@@ -61,7 +61,7 @@ def late_share(parts: Mapping[str, pd.DataFrame], time: str, label: str, title: 
     _, axes = plt.subplots(figsize=(7.2, 3))
     for (name, rows), colour in zip(parts.items(), (GREY, BLUE, ORANGE), strict=True):
         shares = rows.groupby(rows[time].dt.to_period("M"))[label].mean()
-        labels = [f"{month:%b}" for month in shares.index]
+        labels = [month.strftime("%b") for month in shares.index]
         bars = axes.bar(labels, shares, color=colour, label=name)
         axes.bar_label(bars, [f"{share:.0%}" for share in shares], padding=2)
     axes.set(title=title, ylabel="late flights", xlabel="month of 2013")
