@@ -39,9 +39,13 @@ def cancelled_days(share: pd.Series, worst: dict[str, str], title: str) -> None:
     _, axes = plt.subplots()
     axes.vlines(share.index, 0, share, color=BLUE, linewidth=1.3)
     for day, name in worst.items():
-        height = share[pd.Timestamp(day)]
+        height, late = share[pd.Timestamp(day)], pd.Timestamp(day).month > 8
         axes.annotate(
-            name, (pd.Timestamp(day), height), xytext=(5, 0), textcoords="offset points"
+            name,
+            (pd.Timestamp(day), height),
+            xytext=(-4 if late else 4, 3),
+            textcoords="offset points",
+            ha="right" if late else "left",
         )
     axes.set(title=title, ylabel="cancelled flights", ylim=(0, 0.7))
     axes.yaxis.set_major_formatter(_PERCENT)
