@@ -22,6 +22,7 @@ def where_rows_went(receipts: pd.DataFrame, title: str) -> None:
     for reasons in receipts.loc[~whole, "reasons"]:
         for rule, rows in reasons.items():
             rules[rule] = rules.get(rule, 0) + rows
+    rules = dict(sorted(rules.items(), key=lambda each: -each[1]))
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(7.2, 1.1 + 0.3 * len(receipts)), width_ratios=(2, 1)
     )
@@ -38,7 +39,8 @@ def where_rows_went(receipts: pd.DataFrame, title: str) -> None:
         for row in receipts.itertuples()
     ]
     left.bar_label(bars, names, label_type="center", fontsize=9)
-    left.set(xlabel="rows of the file")
+    most = (receipts["curated"] + receipts["quarantined"]).max()
+    left.set(xlabel="rows of the file", xlim=(0, 1.04 * most))
     left.xaxis.set_major_locator(MultipleLocator(10_000))
     left.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     left.invert_yaxis()

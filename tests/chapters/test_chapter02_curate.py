@@ -546,8 +546,8 @@ def test_the_figure_counts_bad_rows_and_names_bad_files(axes: Any) -> None:
     figures.where_rows_went(stock, "title")
     left, right = axes()
     assert [text.get_text() for text in left.texts] == ["", "", "truncated: whole file"]
-    assert [bar.get_width() for bar in right.patches] == [1, 2]
-    assert [tick.get_text() for tick in right.get_yticklabels()] == ["type", "value"]
+    assert [bar.get_width() for bar in right.patches] == [2, 1]
+    assert [tick.get_text() for tick in right.get_yticklabels()] == ["value", "type"]
 
 
 def test_a_figure_without_bad_rows(axes: Any) -> None:
