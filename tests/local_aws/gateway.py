@@ -55,6 +55,7 @@ _SIGNED_AS = {
     "s3": ["s3", "s3control"],
     "states": ["stepfunctions"],
     "monitoring": ["cloudwatch"],
+    "servicequotas": ["service-quotas"],
     "dynamodb": ["dynamodb", "dynamodbstreams"],
     "lex": ["lexv2-models", "lexv2-runtime", "lex-models", "lex-runtime"],
     "bedrock": ["bedrock", "bedrock-runtime", "bedrock-agent", "bedrock-agent-runtime"],

@@ -770,3 +770,8 @@ def test_alarm_on_lines_in_the_log_of_a_function(aws):
     assert state(aws) == "OK"
     invoke(aws)
     assert state(aws) == "ALARM"
+
+
+def test_rules_that_nothing_would_look_at_are_refused(aws):
+    with refused("NotImplemented"):
+        aws.client("cloudwatch").put_insight_rule(RuleName="rule", RuleDefinition="{}")

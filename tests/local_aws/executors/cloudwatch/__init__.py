@@ -8,6 +8,20 @@ difference whether a minute ends between two data.
 
 from __future__ import annotations
 
+from typing import NoReturn
+
+from ... import triggers
+from ...errors import not_implemented
+from ...gateway import Call, handles
 from . import alarms, data
 
 __all__ = ["alarms", "data"]
+
+# What these services measure is counted from now on, if it has not been before.
+triggers.install("sqs", "sns", "kinesis", "logs")
+
+
+@handles("cloudwatch", "PutInsightRule", "EnableInsightRules")
+def refuse(call: Call) -> NoReturn:
+    """moto would keep such a rule, and nothing would look at the logs for it."""
+    raise not_implemented(call.service, call.operation)
