@@ -215,11 +215,9 @@ def request_increase(call: Call) -> dict[str, Any]:
             f"{wanted:g} is not greater than {quota.applied:g}."
         )
         raise AWSError("IllegalArgumentException", message)
+    arn = _arn(call, quota, call.account)
     for known in _requests.values():
-        same = known["QuotaCode"] == quota.code and known["QuotaArn"] == _arn(
-            call, quota, call.account
-        )
-        if same and known["Status"] in _OPEN:
+        if known["QuotaArn"] == arn and known["Status"] in _OPEN:
             message = (
                 "Only one open service quota increase request is allowed per quota: "
                 f"{quota.name} has the request {known['Id']}."
