@@ -18,7 +18,13 @@ from botocore.exceptions import ClientError
 
 RUNTIME = "python3.13"
 # How Lambda and Firehose say that they do not know the role yet.
-_TOO_NEW = ("cannot be assumed", "unable to assume", "is not authorized", "permissions on role")
+_TOO_NEW = (
+    "cannot be assumed",
+    "unable to assume",
+    "is not authorized",
+    "permissions on role",
+    "role does not have permissions",  # to send to a function's destination
+)
 
 
 def zip_of(path: str | Path) -> bytes:

@@ -6,6 +6,7 @@ import importlib.util
 import io
 import json
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +36,7 @@ def _load(name: str) -> ModuleType:
 
 curate_lambda = _load("curate_lambda")
 curating = _load("curating")
+deploying = _load("deploying")
 splitting = _load("splitting")
 figures = _load("figures_curate")
 
@@ -362,6 +364,55 @@ def test_the_function_may_not_write_where_it_listens() -> None:
     assert allowed["s3:GetObject"] == f"arn:aws:s3:::{BUCKET}/raw/*"
     assert not any("/raw/" in each for each in allowed["s3:PutObject"])
     assert all("*" not in action for action in allowed)
+
+
+def test_the_same_script_gives_the_same_archive(tmp_path: Path) -> None:
+    first = deploying.zip_of(_CHAPTER / "curate_lambda.py")
+    copy = tmp_path / "curate_lambda.py"
+    copy.write_bytes((_CHAPTER / "curate_lambda.py").read_bytes())
+    assert deploying.zip_of(copy) == first
+    (entry,) = zipfile.ZipFile(io.BytesIO(first)).infolist()
+    assert (entry.filename, oct(entry.external_attr >> 16)) == ("curate_lambda.py", "0o644")
+
+
+@pytest.mark.parametrize(
+    ("message", "tries"),
+    [
+        ("The role defined for the function cannot be assumed by Lambda.", 2),
+        ("The provided execution role does not have permissions to call SendMessage on SQS", 2),
+        ("Unzipped size must be smaller than 262144000 bytes", 1),
+    ],
+)
+def test_a_role_that_is_too_new_is_given_time_and_a_mistake_is_not(
+    message: str, tries: int
+) -> None:
+    content = {"Code": "InvalidParameterValueException", "Message": message}
+    error = ClientError({"Error": content}, "CreateFunction")
+    answers: list[Any] = [error, "made"]
+    asked: list[str] = []
+
+    def call(name: str) -> str:
+        asked.append(name)
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    if tries == 1:
+        with pytest.raises(ClientError, match="Unzipped size"):
+            deploying.once_the_role_works(call, poll_seconds=0, name="f")
+    else:
+        assert deploying.once_the_role_works(call, poll_seconds=0, name="f") == "made"
+    assert asked == ["f"] * tries
+
+
+def test_a_role_that_stays_unusable_is_an_error_in_the_end() -> None:
+    def call() -> None:
+        content = {"Error": {"Code": "Invalid", "Message": "role cannot be assumed"}}
+        raise ClientError(content, "CreateFunction")
+
+    with pytest.raises(ClientError, match="cannot be assumed"):
+        deploying.once_the_role_works(call, poll_seconds=0, timeout_seconds=0)
 
 
 def test_a_queue_that_stays_empty_is_not_waited_for_for_ever(aws: LocalAWS) -> None:
