@@ -396,23 +396,33 @@ def _measure_queue(queue: Any, **counts: int) -> None:
     for name, value in counts.items():
         metrics.put("AWS/SQS", name, value, "Count", {"QueueName": queue.name}, queue.region)
     # The levels have changed with it; they are measured when somebody looks.
-    for level in queue_levels(queue):
-        metrics.announce(queue.region, "AWS/SQS", level.name)
+    for name in _QUEUE_LEVELS:
+        metrics.announce(queue.region, "AWS/SQS", name)
+
+
+_QUEUE_LEVELS = (
+    "ApproximateNumberOfMessagesVisible",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+    "ApproximateAgeOfOldestMessage",
+)
 
 
 def queue_levels(queue: Any) -> list[metrics.Level]:
     """How full a queue is. `queue` is one of moto's."""
     dimensions = {"QueueName": queue.name}
-    waiting = list(queue.messages)
-    unseen = [m.sent_timestamp for m in queue._messages if not m.delayed]
-    age = max(account.now().timestamp() - min(unseen) / 1000, 0) if unseen else 0
-    hidden = queue.approximate_number_of_messages_not_visible
-    delayed = queue.approximate_number_of_messages_delayed
+    now = account.now().timestamp() * 1000
+    # moto asks for the time at each message, which is long for a long queue.
+    messages = list(queue._messages)
+    delayed = sum(message.delayed_until > now for message in messages)
+    hidden = sum(message.visible_at > now for message in messages)
+    sent = [message.sent_timestamp for message in messages if message.delayed_until <= now]
+    age = max(now - min(sent), 0) / 1000 if sent else 0
+    values = (len(messages) - delayed - hidden, hidden, delayed, int(age))
+    units = ("Count", "Count", "Count", "Seconds")
     return [
-        metrics.Level("ApproximateNumberOfMessagesVisible", len(waiting), "Count", dimensions),
-        metrics.Level("ApproximateNumberOfMessagesNotVisible", hidden, "Count", dimensions),
-        metrics.Level("ApproximateNumberOfMessagesDelayed", delayed, "Count", dimensions),
-        metrics.Level("ApproximateAgeOfOldestMessage", int(age), "Seconds", dimensions),
+        metrics.Level(name, value, unit, dimensions)
+        for name, value, unit in zip(_QUEUE_LEVELS, values, units, strict=True)
     ]
 
 

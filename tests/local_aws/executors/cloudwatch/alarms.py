@@ -21,6 +21,7 @@ _TREATMENTS = ("breaching", "notBreaching", "ignore", "missing")
 _ANOMALY = ("LessThanLowerOrGreaterThanUpperThreshold", "LessThanLowerThreshold")
 _LONGEST_DAY, _LONGEST_WEEK = 86_400, 604_800
 _MOST_ITEMS = 100
+_GATHER_SECONDS = 0.05
 # A state that was set by hand stands until the next evaluation; on AWS that is within a minute.
 _SET_BY_HAND = timedelta(seconds=60)
 
@@ -441,6 +442,8 @@ class _Evaluator:
 
     def _run(self, job: Job) -> None:
         while True:
+            # Data often come many at a time; they are looked at together.
+            job.stop_requested.wait(_GATHER_SECONDS)
             with self._guard:
                 names, self._names = self._names, set()
                 if not names or job.stop_requested.is_set():
