@@ -16,6 +16,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from tests.local_aws.environment import LocalAWS
+
 ACCOUNT = "123456789012"
 BUCKET = "flights-lake"
 ROLE_NAME = "AmazonSageMaker-ExecutionRole-20260101T000000"
