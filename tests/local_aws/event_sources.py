@@ -13,7 +13,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +27,8 @@ _LONGEST_WAIT_BETWEEN_RETRIES = 30.0
 
 # (mapping's uuid, shard) -> its feed
 _feeds: dict[tuple[str, str], Feed] = account.table()
+# stream's ARN -> who else reads it
+_listeners: dict[str, list[Callable[[Any, str, int], None]]] = account.table()
 _lock = threading.Lock()
 
 
@@ -94,11 +96,18 @@ def queue_has_messages(arn: str) -> None:
 
 def stream_has_record(stream: Any, shard_id: str, sequence_number: int) -> None:
     """A record was put into a shard of a Kinesis stream."""
+    for listener in _listeners.get(stream.arn, []):
+        listener(stream, shard_id, sequence_number)
     mappings = _mappings_of(stream.arn)
     if mappings:
         record = _kinesis_record(stream, shard_id, stream.shards[shard_id].records[sequence_number])
         for mapping in mappings:
             _feed(mapping, shard_id).add(record)
+
+
+def listen(stream_arn: str, listener: Callable[[Any, str, int], None]) -> None:
+    """Call a function with stream, shard and sequence number of each record put from now on."""
+    _listeners.setdefault(stream_arn, []).append(listener)
 
 
 def table_has_change(shard: Any) -> None:

@@ -103,6 +103,28 @@ def write(location: S3Location, data: bytes, caller: str) -> None:
     s3_backends[account.ACCOUNT_ID]["aws"].put_object(location.bucket, location.key, data)
 
 
+def refuse_if_denied(location: S3Location, action: str, principal: str) -> None:
+    """Refuse what the bucket's policy denies to a role that a service acts with.
+
+    Args:
+        location: of the object.
+        action: such as `s3:PutObject`.
+        principal: the ARN of the role.
+
+    Raises:
+        AWSError: NoSuchBucket or AccessDenied.
+    """
+    from .policies import EXPLICIT_DENY
+    from .s3_events import bucket_decision
+
+    bucket = _bucket(location.bucket)
+    resource = f"{bucket.arn}/{location.key}"
+    if bucket.policy is None:
+        return
+    if bucket_decision(bucket, action, resource, principal).result == EXPLICIT_DENY:
+        raise AWSError("AccessDenied", "Access Denied", status=403)
+
+
 def delete(location: S3Location, caller: str) -> None:
     """Delete an object; deleting what is not there is no error, as in S3."""
     from moto.s3.models import s3_backends
