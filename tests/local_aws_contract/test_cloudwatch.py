@@ -242,7 +242,7 @@ def test_alarm_and_ok(aws):
     found = alarm(aws)
     assert found["StateValue"] == "ALARM"
     reason = found["StateReason"]
-    assert reason.startswith("Threshold Crossed: 1 out of the last 1 datapoint [5.0 (")
+    assert reason.startswith("Threshold Crossed: 1 out of the last 1 datapoints [5.0 (")
     assert reason.endswith(
         ")] was greater than or equal to the threshold (1.0) "
         "(minimum 1 datapoint for OK -> ALARM transition)."

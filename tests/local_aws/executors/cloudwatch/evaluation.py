@@ -133,7 +133,7 @@ def _reason(
     else:
         needed, change = rule.of - rule.enough + 1, "ALARM -> OK"
     return (
-        f"Threshold Crossed: {len(shown)} out of the last {_counted(rule.of)} [{listed}] "
+        f"Threshold Crossed: {len(shown)} out of the last {rule.of} datapoints [{listed}] "
         f"{_was(len(shown))} {negation}{words} the threshold ({rule.threshold}){extra} "
         f"(minimum {_counted(needed)} for {change} transition)."
     )
