@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from tests.local_aws import inventory
 
 from .test_cloudwatch import ago, messages, total
-from .test_lambda import KEEP, kept, let_in, make, wait_for
+from .test_lambda import KEEP, ROLE, kept, let_in, make, wait_for
 
 ACCOUNT = "123456789012"
 RULE = f"arn:aws:events:us-east-1:{ACCOUNT}:rule/orders"
@@ -367,6 +367,24 @@ def test_a_stream_that_is_gone(aws):
     found = dead_letters(aws, {"Arn": arn, "RoleArn": role(aws, "kinesis:PutRecord", arn)})
     assert found["ERROR_CODE"] == "NO_RESOURCE"
     assert "RETRY_ATTEMPTS" not in found
+
+
+def test_delivery_stream(aws):
+    s3, firehose = aws.client("s3"), aws.client("firehose")
+    s3.create_bucket(Bucket="lake")
+    writer = ROLE
+    arn = firehose.create_delivery_stream(
+        DeliveryStreamName="orders",
+        ExtendedS3DestinationConfiguration={
+            "RoleARN": writer,
+            "BucketARN": "arn:aws:s3:::lake",
+            "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 0},
+        },
+    )["DeliveryStreamARN"]
+    send_to(aws, {"Arn": arn, "RoleArn": role(aws, "firehose:PutRecord", arn)})
+    (item,) = wait_for(lambda: s3.list_objects_v2(Bucket="lake").get("Contents"))
+    body = s3.get_object(Bucket="lake", Key=item["Key"])["Body"].read()
+    assert json.loads(body)["detail"]["id"] == 7
 
 
 def test_nobody_hears_of_a_failure_without_a_dead_letter_queue(aws):
