@@ -38,6 +38,11 @@ class Checkpoint:
         self.s3.put_object(Bucket=self.bucket, Key=self.key, Body=body)
 
 
+def places(s3: Any, bucket: str, prefix: str) -> Callable[[str], Checkpoint]:
+    """A function that gives the checkpoint of a shard, an object under the prefix."""
+    return lambda shard: Checkpoint(s3, bucket, f"{prefix}/{shard}.json")
+
+
 def consume(
     kinesis: Any,
     stream: str,

@@ -67,10 +67,13 @@ def partitions(rows: pd.DataFrame, title: str) -> None:
     _, axes = plt.subplots(figsize=(7.2, 3))
     bottom = pd.Series(0, index=rows.index)
     for column, colour in zip(rows.columns, (BLUE, ORANGE), strict=True):
-        bars = axes.bar(rows.index, rows[column], bottom=bottom, color=colour, label=column)
-        labels = [f"{count:,}" if count else "" for count in rows[column]]
-        axes.bar_label(bars, labels, label_type="center", color="white")
+        axes.bar(rows.index, rows[column], bottom=bottom, color=colour, label=column)
         bottom += rows[column]
+    for day, counts in rows.iterrows():
+        text = " + ".join(f"{count:,}" for count in counts if count)
+        axes.annotate(
+            text, (day, counts.sum()), xytext=(0, 3), textcoords="offset points", ha="center"
+        )
     axes.set(title=title, xlabel="partition", ylabel="rows")
     axes.set_ylim(0, 1.25 * bottom.max())
     axes.grid(axis="x", visible=False)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
-import json
 import time
 from collections.abc import Callable
 from typing import Any
 
 import awswrangler as wr
+import pandas as pd
+
+import producer
+
+Event = dict[str, Any]
+Key = Callable[[Event], str]
 
 # The table of the raw zone that Firehose writes to, as Hive names the types.
 COLUMNS = {
@@ -97,6 +102,16 @@ def table_input(name: str, location: str) -> dict[str, Any]:
     }
 
 
+def table_arns(region: str, account: str, database: str, table: str) -> list[str]:
+    """The resources that a policy names for a table: the catalog, the database, the table."""
+    catalog = f"arn:aws:glue:{region}:{account}"
+    return [
+        f"{catalog}:catalog",
+        f"{catalog}:database/{database}",
+        f"{catalog}:table/{database}/{table}",
+    ]
+
+
 def transform_by(function_arn: str) -> dict[str, Any]:
     """The part of a delivery that calls a function for each batch of records."""
     parameters = {
@@ -127,27 +142,70 @@ def as_parquet(role_arn: str, database: str, table: str, region: str) -> dict[st
     }
 
 
+# ── keys ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def shard_shares(events: list[Event], keys: dict[str, Key], shards: int = 2) -> pd.DataFrame:
+    """The share of the events that each shard gets, a row for each way to choose the key."""
+    counts = {
+        name: pd.Series([producer.shard_of(key(event), shards) for event in events])
+        for name, key in keys.items()
+    }
+    shares = pd.DataFrame(
+        {name: each.value_counts(normalize=True) for name, each in counts.items()}
+    )
+    shares = shares.T.reindex(columns=range(shards)).fillna(0)
+    return shares.set_axis([f"shard {number}" for number in range(shards)], axis=1)
+
+
+def as_read(events: list[Event], tailnum: str, key: Key, shards: int = 2) -> pd.Series:
+    """The departures of a plane as who reads shard after shard sees them, in hours.
+
+    Hours count from the first of all events.
+    """
+    start = pd.Timestamp(events[0]["event_time"])
+    own = [event for event in events if event["tailnum"] == tailnum]
+    own.sort(key=lambda event: producer.shard_of(key(event), shards))  # keeps the order in a shard
+    times = pd.to_datetime(pd.Series([event["event_time"] for event in own]))
+    return (times - start).dt.total_seconds() / 3600
+
+
 # ── trouble ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def troubled(events: list[dict[str, Any]]) -> tuple[list[Any], dict[str, int]]:
     """The events as a bad day sends them, in a new list, and how many of them are what.
 
-    Every 50th comes twice: its sender got no answer and sent it again. Of the first day, every
-    40th comes last of all: its sender was offline. Six are useless: two are no JSON, two have lost
-    a field, two come from a clock that is a century ahead.
+    Of the first day, every 40th comes last of all: its sender was offline. Of the others, every
+    50th comes twice: its sender got no answer and sent it again. Six are useless: two are no JSON,
+    two have lost a field, two come from a clock that is a century ahead.
     """
-    again = events[::50]
     first_day = events[0]["event_time"][:10]
     late = [event for event in events if event["event_time"].startswith(first_day)][::40]
     ids = {event["event_id"] for event in late}
     on_time = [event for event in events if event["event_id"] not in ids]
+    again = on_time[::50]
     ahead = [{**event, "event_time": "2113" + event["event_time"][4:]} for event in events[5:7]]
     lost = [{name: event[name] for name in event if name != "origin"} for event in events[7:9]]
     useless = ['{"event_id": "2013', "departed!", *lost, *ahead]
     sent = [*on_time, *again, *useless, *late]
     counts = {"good": len(events), "duplicates": len(again), "late": len(late), "useless": 6}
     return sent, counts
+
+
+class Crash(Exception):
+    """The machine goes down."""
+
+
+def crashing(handled: list[Any], at: int) -> Callable[[Any], None]:
+    """A handler that keeps records in a list, until it has so many: then it crashes."""
+
+    def handle(record: Any) -> None:
+        if len(handled) == at:
+            raise Crash(f"down after {at:,} records")
+        handled.append(record)
+
+    return handle
 
 
 # ── stocktaking ──────────────────────────────────────────────────────────────────────────────────
@@ -161,11 +219,17 @@ def delivered(location: str) -> int:
 
 def failures(location: str) -> list[dict[str, Any]]:
     """What Firehose wrote to its error prefix: a dictionary for each record it could not use."""
-    s3, found = wr.s3.list_objects(location), []
-    for path in s3:
-        for _, row in wr.s3.read_json(path, lines=True).iterrows():
-            found.append(row.to_dict())
-    return found
+    tables = [wr.s3.read_json(path, lines=True) for path in wr.s3.list_objects(location)]
+    return [row for table in tables for row in table.to_dict("records")]
+
+
+def wait_for_delivery(location: str, errors: str, count: int) -> None:
+    """Return when so many records lie as rows under a location or as failures under another.
+
+    Raises:
+        TimeoutError: if they do not in a quarter of an hour.
+    """
+    wait_until(lambda: delivered(location) + len(failures(errors)) >= count, f"{count:,} records")
 
 
 def wait_until(
@@ -187,12 +251,3 @@ def raw_data(failure: dict[str, Any]) -> str:
     """The record that failed, as text, cut to what fits into a line."""
     text = base64.b64decode(failure["rawData"]).decode(errors="replace")
     return text if len(text) <= 60 else text[:60] + "…"
-
-
-def as_event(record: dict[str, Any]) -> dict[str, Any] | None:
-    """The event of a Kinesis record; None if it is none."""
-    try:
-        event = json.loads(record["Data"])
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) else None
