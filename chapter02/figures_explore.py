@@ -76,7 +76,9 @@ def by_bins(table: pd.DataFrame, xlabel: str, title: str) -> None:
     for column, offset, colour in (("late", -0.2, BLUE), ("cancelled", 0.2, ORANGE)):
         bars = axes.bar(places + offset, table[column], 0.38, color=colour, label=column)
         axes.bar_label(bars, [f"{share:.0%}" for share in table[column]], padding=2, fontsize=9)
-    names = [f"{name}\n{n:,} flights" for name, n in zip(table.index, table["flights"], strict=True)]
+    names = [
+        f"{name}\n{n:,} flights" for name, n in zip(table.index, table["flights"], strict=True)
+    ]
     axes.set_xticks(places, names)
     axes.set(title=title, xlabel=xlabel, ylabel="share of flights")
     axes.yaxis.set_major_formatter(_PERCENT)
@@ -108,7 +110,9 @@ def carriers(table: pd.DataFrame, title: str) -> None:
     table = table.sort_values("late")
     _, axes = plt.subplots(figsize=(7.2, 1.2 + 0.27 * len(table)))
     axes.hlines(table.index, table["expected"], table["late"], color=GREY, linewidth=1.2)
-    axes.plot(table["expected"], table.index, "o", color=ORANGE, label="expected: same hours, airports")
+    axes.plot(
+        table["expected"], table.index, "o", color=ORANGE, label="expected: same hours, airports"
+    )
     axes.plot(table["late"], table.index, "o", color=BLUE, label="observed")
     axes.set(title=title, xlabel="late flights")
     axes.xaxis.set_major_formatter(_PERCENT)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import boto3
 import pytest
 
+from tests.chapters.loading import load
 from tests.local_aws.account import ACCOUNT_ID
 from tests.local_aws.environment import LocalAWS
 from tests.local_aws.policies import ALLOWED, evaluate, parse
@@ -21,17 +19,8 @@ _CHAPTER = Path(__file__).parents[2] / "chapter01"
 PROJECT = "cloud-native-ml-test"
 
 
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"chapter01_{name}", _CHAPTER / f"{name}.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-setup_account = _load("setup_account")
-cleanup = _load("cleanup")
+setup_account = load("chapter01", "setup_account")
+cleanup = load("chapter01", "cleanup")
 
 
 @pytest.fixture

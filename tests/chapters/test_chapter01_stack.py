@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import copy
 import datetime
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import boto3
@@ -18,6 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.chapters.loading import load
 from tests.local_aws.errors import AWSError
 from tests.local_aws.retired import refuse_if_retired
 
@@ -27,18 +25,9 @@ _FILE = _CHAPTER / "service_status.yaml"
 Entry = dict[str, Any]
 
 
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"chapter01_{name}", _CHAPTER / f"{name}.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 matplotlib.use("Agg")
-stack = _load("stack")
-figures_stack = _load("figures_stack")
+stack = load("chapter01", "stack")
+figures_stack = load("chapter01", "figures_stack")
 
 
 @pytest.fixture(scope="module")

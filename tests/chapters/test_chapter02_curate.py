@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
-import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -20,25 +17,17 @@ import pyarrow.parquet as pq
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.chapters.loading import load
 from tests.local_aws.environment import LocalAWS
 
 _CHAPTER = Path(__file__).parents[2] / "chapter02"
 
 
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"chapter02_{name}", _CHAPTER / f"{name}.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-curate_lambda = _load("curate_lambda")
-curating = _load("curating")
-deploying = _load("deploying")
-splitting = _load("splitting")
-figures = _load("figures_curate")
+curate_lambda = load("chapter02", "curate_lambda")
+curating = load("chapter02", "curating")
+deploying = load("chapter02", "deploying")
+splitting = load("chapter02", "splitting")
+figures = load("chapter02", "figures_curate")
 
 KEY = "raw/flights/year=2013/month=01/flights.csv"
 LANDED = datetime(2026, 11, 23, tzinfo=UTC)

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import boto3
 import moto
 import pytest
 
+from tests.chapters.loading import load
+
 _CHAPTER = Path(__file__).parents[2] / "chapter02"
 
 
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"chapter02_{name}", _CHAPTER / f"{name}.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-data_lake = _load("data_lake")
-crawling = _load("crawling")
+data_lake = load("chapter02", "data_lake")
+crawling = load("chapter02", "crawling")
 
 
 # ── buckets and policies ─────────────────────────────────────────────────────────────────────────

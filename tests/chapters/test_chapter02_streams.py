@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 import random
-import sys
 from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import boto3
 import pandas as pd
 import pytest
 
+from tests.chapters.loading import load
 from tests.local_aws.environment import LocalAWS
 
 _CHAPTER = Path(__file__).parents[2] / "chapter02"
 
 
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"chapter02_{name}", _CHAPTER / f"{name}.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-producer = _load("producer")
-consumer = _load("consumer")
-transform = _load("firehose_transform")
-streaming = _load("streaming")
+producer = load("chapter02", "producer")
+consumer = load("chapter02", "consumer")
+transform = load("chapter02", "firehose_transform")
+streaming = load("chapter02", "streaming")
 
 STREAM = "departures"
 
