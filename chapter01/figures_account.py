@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.ticker import StrMethodFormatter
 
 BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#8C8C8C"
 
@@ -18,10 +19,11 @@ def forgotten(dollars: Mapping[str, float], budget: float, title: str) -> None:
     bars = axes.barh(list(dollars), values, color=colours)
     axes.bar_label(bars, [f"{value:,.0f}" for value in values], padding=4)
     axes.axvline(budget, color=GREY, linestyle="--")
-    axes.text(budget, len(values) - 0.42, f" budget: {budget:.0f}", color=GREY, va="top")
+    axes.text(budget, -0.62, f" budget: {budget:.0f}", color="#555555")
     axes.set(title=title, xlabel="dollars a month (logarithmic scale)", xscale="log")
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set_xlim(1, 4 * max(values))
-    axes.set_ylim(len(values) - 0.3, -0.6)
+    axes.set_ylim(len(values) - 0.5, -0.95)
     axes.grid(axis="y", visible=False)
 
 
@@ -60,7 +62,7 @@ def quotas(names: Sequence[str], values: Sequence[float], needed: Sequence[float
     axes.barh(names, [1.0] * len(names), color="#EFEFEF")
     axes.barh(names, shares, color=[BLUE if each else ORANGE for each in enough])
     for row, (value, need) in enumerate(zip(values, needed, strict=True)):
-        axes.text(1.02, row, f"{need:g} of {value:g}", va="center")
+        axes.text(1.02, row, f"{need:,.0f} of {value:,.0f}", va="center")
     lacking = enough.count(False)
     title = "Enough of every quota" if not lacking else f"Ask for more of {lacking} of {len(names)}"
     axes.set(title=title, xlabel="share of the quota that the book needs", xlim=(0, 1.2))
