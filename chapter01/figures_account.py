@@ -54,8 +54,7 @@ def quotas(names: Sequence[str], values: Sequence[float], needed: Sequence[float
     A quota of 0 with a need shows as a full bar in the colour of a warning.
     """
     shares = [
-        min(need / value, 1.0) if value else 1.0
-        for value, need in zip(values, needed, strict=True)
+        min(need / value, 1.0) if value else 1.0 for value, need in zip(values, needed, strict=True)
     ]
     enough = [value >= need for value, need in zip(values, needed, strict=True)]
     _, axes = plt.subplots(figsize=(7.2, 1.0 + 0.42 * len(names)))
