@@ -30,6 +30,8 @@ def lines(panels: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]], titl
         if abs(weights[1]) > 1e-12:
             ends = np.array([low[0], high[0]])
             axes.plot(ends, -(weights[0] * ends + weights[2]) / weights[1], color="#333333")
+        elif weights[0]:
+            axes.axvline(-weights[2] / weights[0], color="#333333")
         axes.set(title=name, xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     both[0].set(xlabel="petal length (cm)", ylabel="petal width (cm)")
     both[1].set(xlabel="first input", ylabel="second input")
