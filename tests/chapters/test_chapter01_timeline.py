@@ -82,7 +82,8 @@ def test_a_tree_is_nearly_as_good_as_the_librarys(steps: tuple[np.ndarray, np.nd
     x, y = steps
     ours = timeline.drop_through(timeline.grow(x, y, depth=2), x)
     theirs = DecisionTreeRegressor(max_depth=2, min_samples_leaf=5).fit(x, y).predict(x)
-    assert np.mean((y - ours) ** 2) < 1.3 * np.mean((y - theirs) ** 2) + 0.5
+    # Ours tries nineteen thresholds for each column, the library all.
+    assert np.mean((y - theirs) ** 2) <= np.mean((y - ours) ** 2) < 0.03 * y.var()
 
 
 def test_few_examples_make_a_leaf() -> None:

@@ -96,7 +96,7 @@ def queue_has_messages(arn: str) -> None:
 
 def stream_has_record(stream: Any, shard_id: str, sequence_number: int) -> None:
     """A record was put into a shard of a Kinesis stream."""
-    for listener in _listeners.get(stream.arn, []):
+    for listener in list(_listeners.get(stream.arn, [])):
         listener(stream, shard_id, sequence_number)
     mappings = _mappings_of(stream.arn)
     if mappings:
@@ -108,6 +108,13 @@ def stream_has_record(stream: Any, shard_id: str, sequence_number: int) -> None:
 def listen(stream_arn: str, listener: Callable[[Any, str, int], None]) -> None:
     """Call a function with stream, shard and sequence number of each record put from now on."""
     _listeners.setdefault(stream_arn, []).append(listener)
+
+
+def ignore(stream_arn: str, listener: Callable[[Any, str, int], None]) -> None:
+    """Do not call the function any more."""
+    listeners = _listeners.get(stream_arn, [])
+    if listener in listeners:
+        listeners.remove(listener)
 
 
 def table_has_change(shard: Any) -> None:

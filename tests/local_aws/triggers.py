@@ -328,15 +328,8 @@ def send_log_event(
     log_events: Any,
 ) -> None:
     """A subscription of a log group: whoever writes the log does not wait for the function."""
-    data = {
-        "messageType": "DATA_MESSAGE",
-        "owner": account.ACCOUNT_ID,
-        "logGroup": log_group_name,
-        "logStream": log_stream_name,
-        "subscriptionFilters": [filter_name],
-        "logEvents": log_events,
-    }
-    packed = base64.b64encode(gzip.compress(json.dumps(data).encode())).decode()
+    data = _subscribed(filter_name, log_group_name, log_stream_name, log_events)
+    packed = base64.b64encode(data).decode()
     arn = f"arn:aws:logs:{self.region_name}:{account.ACCOUNT_ID}:log-group:{log_group_name}:*"
     event = {"awslogs": {"data": packed}}
     _invoke_later(function_arn, event, "logs.amazonaws.com", arn)
@@ -500,6 +493,40 @@ def put_log_events(
     filters = self.filters.get_matching_filters(log_group_name=log_group_name)
     metric_filters.count(filters, log_events, self.region_name)
     return answer
+
+
+@_replaces(
+    "firehose",
+    "firehose.models",
+    "FirehoseBackend.send_log_event",
+    *("self", "delivery_stream_arn", "filter_name", "log_group_name", "log_stream_name"),
+    "log_events",
+)
+def send_log_event_to_firehose(
+    self: Any,
+    delivery_stream_arn: str,
+    filter_name: str,
+    log_group_name: str,
+    log_stream_name: str,
+    log_events: Any,
+) -> None:
+    """A subscription of a log group: Firehose buffers it like any record; moto writes at once."""
+    firehose = importlib.import_module(f"{__package__}.executors.firehose")
+    data = _subscribed(filter_name, log_group_name, log_stream_name, log_events)
+    firehose.accept(delivery_stream_arn, data)
+
+
+def _subscribed(filter_name: str, group: str, stream: str, events: Any) -> bytes:
+    """What a subscription of a log group sends: gzip of JSON."""
+    data = {
+        "messageType": "DATA_MESSAGE",
+        "owner": account.ACCOUNT_ID,
+        "logGroup": group,
+        "logStream": stream,
+        "subscriptionFilters": [filter_name],
+        "logEvents": events,
+    }
+    return gzip.compress(json.dumps(data).encode())
 
 
 # ── SNS ──────────────────────────────────────────────────────────────────────────────────────────

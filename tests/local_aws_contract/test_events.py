@@ -369,6 +369,11 @@ def test_a_stream_that_is_gone(aws):
     assert "RETRY_ATTEMPTS" not in found
 
 
+def delivery_status(firehose, name):
+    described = firehose.describe_delivery_stream(DeliveryStreamName=name)
+    return described["DeliveryStreamDescription"]["DeliveryStreamStatus"]
+
+
 def test_delivery_stream(aws):
     s3, firehose = aws.client("s3"), aws.client("firehose")
     s3.create_bucket(Bucket="lake")
@@ -381,6 +386,7 @@ def test_delivery_stream(aws):
             "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 0},
         },
     )["DeliveryStreamARN"]
+    wait_for(lambda: delivery_status(firehose, "orders") == "ACTIVE")
     send_to(aws, {"Arn": arn, "RoleArn": role(aws, "firehose:PutRecord", arn)})
     (item,) = wait_for(lambda: s3.list_objects_v2(Bucket="lake").get("Contents"))
     body = s3.get_object(Bucket="lake", Key=item["Key"])["Body"].read()

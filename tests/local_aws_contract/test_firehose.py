@@ -66,7 +66,7 @@ def firehose(aws: LocalAWS) -> Any:
 
 
 def create(firehose: Any, *, source: str | None = None, **settings: Any) -> None:
-    """A delivery stream `events` with these settings of its destination."""
+    """A delivery stream `events` with these settings of its destination, when it is active."""
     destination = {"RoleARN": ROLE, "BucketARN": "arn:aws:s3:::lake", "BufferingHints": QUICK}
     kind: dict[str, Any] = {"DeliveryStreamType": "DirectPut"}
     if source:
@@ -79,6 +79,22 @@ def create(firehose: Any, *, source: str | None = None, **settings: Any) -> None
         ExtendedS3DestinationConfiguration={**destination, **settings},
         **kind,
     )
+    wait_for(lambda: status(firehose) == "ACTIVE")
+
+
+def status(firehose: Any, name: str = "events") -> str | None:
+    """The status of a delivery stream; None if there is none."""
+    try:
+        described = firehose.describe_delivery_stream(DeliveryStreamName=name)
+    except firehose.exceptions.ResourceNotFoundException:
+        return None
+    return described["DeliveryStreamDescription"]["DeliveryStreamStatus"]
+
+
+def delete(firehose: Any) -> None:
+    """Delete `events`, and wait until it is gone."""
+    firehose.delete_delivery_stream(DeliveryStreamName="events")
+    wait_for(lambda: status(firehose) is None)
 
 
 def put(firehose: Any, *rows: Any) -> None:
@@ -99,12 +115,13 @@ def objects(aws: LocalAWS, prefix: str = "") -> dict[str, bytes]:
 
 
 def wait_for(condition: Any, seconds: float = 20.0) -> Any:
+    """What the condition gives as soon as it is true."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         found = condition()
         if found:
             return found
-        time.sleep(0.1)
+        time.sleep(0.05)
     raise AssertionError("It has not happened.")
 
 
@@ -184,15 +201,31 @@ def test_objects_are_compressed_and_named_so(firehose: Any, aws: LocalAWS) -> No
     assert json.loads(gzip.decompress(body)) == {"n": 1}
 
 
-def test_what_is_buffered_is_delivered_before_the_stream_goes(firehose: Any, aws: LocalAWS) -> None:
+def test_a_stream_goes_with_its_data(firehose: Any, aws: LocalAWS) -> None:
     create(firehose, BufferingHints={"SizeInMBs": 5, "IntervalInSeconds": 900})
     put(firehose, {"n": 1})
     firehose.delete_delivery_stream(DeliveryStreamName="events")
-    assert lines(objects(aws)) == [{"n": 1}]
-    with pytest.raises(firehose.exceptions.ResourceNotFoundException):
-        firehose.describe_delivery_stream(DeliveryStreamName="events")
+    assert status(firehose) == "DELETING"
     with pytest.raises(firehose.exceptions.ResourceNotFoundException):
         firehose.put_record(DeliveryStreamName="events", Record={"Data": b"x"})
+    wait_for(lambda: status(firehose) is None)
+    create(firehose)
+    put(firehose, {"n": 2})
+    assert lines(wait_for(lambda: objects(aws))) == [{"n": 2}]
+
+
+def test_a_stream_that_is_not_there_yet_takes_nothing(firehose: Any) -> None:
+    firehose.create_delivery_stream(
+        DeliveryStreamName="events",
+        S3DestinationConfiguration={"RoleARN": ROLE, "BucketARN": "arn:aws:s3:::lake"},
+    )
+    assert status(firehose) == "CREATING"
+    with pytest.raises(firehose.exceptions.ResourceNotFoundException):
+        firehose.put_record(DeliveryStreamName="events", Record={"Data": b"x"})
+    with pytest.raises(firehose.exceptions.ResourceInUseException):
+        firehose.delete_delivery_stream(DeliveryStreamName="events")
+    wait_for(lambda: status(firehose) == "ACTIVE")
+    firehose.put_record(DeliveryStreamName="events", Record={"Data": b"x"})
 
 
 def test_a_reset_with_a_full_buffer_leaves_nothing_behind(firehose: Any, aws: LocalAWS) -> None:
@@ -310,7 +343,7 @@ def test_a_function_sorts_records_and_none_is_lost(firehose: Any, aws: LocalAWS)
     assert len(good) + 5 == 20 + 2 + len(failed)
     (bad,) = [each for each in failed if each["errorCode"] == "Lambda.ProcessingFailedStatus"]
     assert base64.b64decode(bad["rawData"]) == b"no JSON"
-    assert bad["lambdaARN"].endswith(":function:transform")
+    assert bad["lambdaArn"].endswith(":function:transform")
     assert list(objects(aws, "errors/"))[0].startswith("errors/processing-failed/20")
 
 
@@ -446,7 +479,7 @@ def test_a_schema_that_changed_costs_no_record(firehose: Any, aws: LocalAWS) -> 
     aws.client("glue").delete_table(DatabaseName="db", Name="events")
     put(firehose, {"id": "b", "delay": 2})
     (failed,) = wait_for(lambda: lines(objects(aws, "errors/")))
-    assert failed["lastErrorCode"] == "DataFormatConversion.InvalidSchema"
+    assert failed["lastErrorCode"] == "DataFormatConversion.EntityNotFound"
     assert json.loads(base64.b64decode(failed["rawData"])) == {"id": "b", "delay": 2}
 
 
@@ -550,8 +583,8 @@ def test_records_are_backed_up_as_they_came(firehose: Any, aws: LocalAWS) -> Non
         ProcessingConfiguration=calling(deploy(aws)),
     )
     put(firehose, {"n": 1}, {"drop": 1})
-    wait_for(lambda: objects(aws, "raw/"))
-    assert len(lines(objects(aws, "backup/"))) == 2
+    wait_for(lambda: len(lines(objects(aws, "backup/"))) == 2)
+    assert lines(objects(aws, "raw/")) == [{"n": 1}]
 
 
 def test_too_much_at_once_is_refused(firehose: Any) -> None:

@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 
 from ... import account
 from ...errors import AWSError
 
-_EXPRESSION = re.compile(r"!\{([A-Za-z]+):([^}]*)\}")
-_NAMESPACES = ("timestamp", "firehose", "partitionKeyFromQuery", "partitionKeyFromLambda")
-_DEFAULT = "!{timestamp:yyyy/MM/dd/HH}/"
-# Letters of Java's DateTimeFormatter, by how often they stand in a row.
-_PATTERN = re.compile(r"'([^']*)'|([A-Za-z])\2*|.")
+LONGEST = 512  # characters of a prefix that is evaluated
+
+Key = tuple[str, str]
+
+_EXPRESSION = re.compile(r"!\{([A-Za-z]+):([^{}]+)\}")
+_KEY_SPACES = ("partitionKeyFromQuery", "partitionKeyFromLambda")
+_NAMESPACES = ("timestamp", "firehose", *_KEY_SPACES)
+_FIREHOSE = ("error-output-type", "random-string")
+_ERROR_TYPE = "!{firehose:error-output-type}"
+_HOUR = "!{timestamp:yyyy/MM/dd/HH}/"
+# Letters of Java's DateTimeFormatter, by how often they stand in a row; quoted text is literal.
+_PATTERN = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|.", re.DOTALL)
 
 
 def check(prefix: str, error_prefix: str, *, dynamic: bool) -> None:
@@ -26,25 +33,36 @@ def check(prefix: str, error_prefix: str, *, dynamic: bool) -> None:
     Raises:
         AWSError: InvalidArgumentException.
     """
-    used = {name for name, _ in _EXPRESSION.findall(prefix)}
-    in_errors = _EXPRESSION.findall(error_prefix)
-    unknown = sorted((used | {name for name, _ in in_errors}) - set(_NAMESPACES))
-    if unknown:
-        raise _invalid(f"The prefix namespace {unknown[0]} is not one of {', '.join(_NAMESPACES)}.")
+    used, in_errors = _EXPRESSION.findall(prefix), _EXPRESSION.findall(error_prefix)
+    for text in (prefix, error_prefix):
+        if "!{" in _EXPRESSION.sub("", text):
+            raise _invalid(f"'!{{' starts an expression !{{namespace:value}}, not so in {text!r}.")
+    for namespace, value in used + in_errors:
+        if namespace not in _NAMESPACES:
+            names = ", ".join(_NAMESPACES)
+            raise _invalid(f"The prefix namespace {namespace} is not one of {names}.")
+        if namespace == "firehose" and value not in _FIREHOSE:
+            raise _invalid(f"The namespace firehose has no {value}, only {', '.join(_FIREHOSE)}.")
     if used and not error_prefix:
         raise _invalid(
             "ErrorOutputPrefix cannot be null or empty when Prefix contains expressions."
         )
-    if ("firehose", "error-output-type") in _EXPRESSION.findall(prefix):
+    if ("firehose", "error-output-type") in used:
         raise _invalid("Prefix cannot contain !{firehose:error-output-type}.")
-    if error_prefix and in_errors and ("firehose", "error-output-type") not in in_errors:
+    if in_errors and ("firehose", "error-output-type") not in in_errors:
         raise _invalid("ErrorOutputPrefix must contain !{firehose:error-output-type}.")
-    keys = {name for name in used if name.startswith("partitionKey")}
+    if any(namespace in _KEY_SPACES for namespace, _ in in_errors):
+        raise _invalid("ErrorOutputPrefix cannot contain partition keys.")
+    _check_keys(keys_of(prefix), error_prefix, dynamic=dynamic)
+    for text in (prefix, error_prefix):
+        evaluate(text, account.now(), UTC, keys=dict.fromkeys(used, ""))
+
+
+def _check_keys(keys: list[Key], error_prefix: str, *, dynamic: bool) -> None:
     if keys and not dynamic:
         raise _invalid("Prefix has partition keys, but dynamic partitioning is not enabled.")
     if dynamic and not keys:
-        message = "Dynamic partitioning needs a partition key expression in the Prefix."
-        raise _invalid(message)
+        raise _invalid("Dynamic partitioning needs a partition key expression in the Prefix.")
     if dynamic and not error_prefix:
         raise _invalid("ErrorOutputPrefix is required when dynamic partitioning is enabled.")
 
@@ -53,54 +71,80 @@ def _invalid(message: str) -> AWSError:
     return AWSError("InvalidArgumentException", message)
 
 
+def completed(prefix: str) -> str:
+    """The prefix as it is evaluated: followed by the hour of arrival, unless it says otherwise.
+
+    That is by a timestamp of its own, or by partition keys.
+    """
+    spaces = {namespace for namespace, _ in _EXPRESSION.findall(prefix)}
+    return prefix if spaces & {"timestamp", *_KEY_SPACES} else prefix + _HOUR
+
+
+def completed_for_errors(prefix: str, error_prefix: str) -> str:
+    """The prefix of failed records; one without expressions is followed by error type and hour."""
+    given = error_prefix or prefix
+    return given if _EXPRESSION.search(given) else f"{given}{_ERROR_TYPE}/{_HOUR}"
+
+
+def keys_of(prefix: str) -> list[Key]:
+    """The partition keys in a prefix: namespace and name of each."""
+    return [found for found in _EXPRESSION.findall(prefix) if found[0] in _KEY_SPACES]
+
+
 class MissingKey(ValueError):
     """A partition key of the prefix that the record has no value for."""
 
 
-def partition_of(prefix: str, query: Mapping[str, str], function: Mapping[str, str]) -> str:
-    """The prefix with the partition keys of a record filled in; other expressions stay.
+def partition_of(
+    keys: list[Key], query: Mapping[str, str], function: Mapping[str, str]
+) -> dict[Key, str]:
+    """The values that a record has for the partition keys of the prefix.
 
     Raises:
         MissingKey: naming the key.
     """
-    sources = {"partitionKeyFromQuery": query, "partitionKeyFromLambda": function}
-
-    def fill(match: re.Match[str]) -> str:
-        if match[1] not in sources:
-            return match[0]
-        value = sources[match[1]].get(match[2])
+    sources = dict(zip(_KEY_SPACES, (query, function), strict=True))
+    values = {}
+    for space, name in keys:
+        value = sources[space].get(name)
         if value is None or str(value) == "":
-            raise MissingKey(f"the record has no value for !{{{match[1]}:{match[2]}}}")
-        return str(value)
+            raise MissingKey(f"the record has no value for !{{{space}:{name}}}")
+        values[space, name] = str(value)
+    return values
 
-    return _EXPRESSION.sub(fill, prefix)
 
-
-def evaluate(prefix: str, arrived: datetime, zone: tzinfo, error_type: str = "") -> str:
+def evaluate(
+    prefix: str,
+    arrived: datetime,
+    zone: tzinfo,
+    error_type: str = "",
+    keys: Mapping[Key, str] | None = None,
+) -> str:
     """A prefix with its expressions evaluated.
 
-    Without a timestamp expression it is followed by the hour of arrival. A prefix for errors that
-    has expressions is taken as it is, one that has none is followed by the error type as well.
-
     Args:
-        prefix: partition keys already filled in.
         arrived: of the oldest record in the object; aware.
         zone: that timestamps are told in.
         error_type: such as `processing-failed`; for objects with failed records.
+        keys: values of the partition keys.
+
+    Raises:
+        AWSError: InvalidArgumentException if it comes out too long.
     """
-    has = {name for name, _ in _EXPRESSION.findall(prefix)}
-    if error_type and not has:
-        prefix += f"{error_type}/{_DEFAULT}"
-    elif not error_type and "timestamp" not in has:
-        prefix += _DEFAULT
-    moment = arrived.astimezone(zone)
+    moment, values = arrived.astimezone(zone), keys or {}
 
     def fill(match: re.Match[str]) -> str:
-        if match[1] == "timestamp":
-            return timestamp(match[2], moment)
-        return error_type if match[2] == "error-output-type" else account.new_id()[:11]
+        space, name = match.groups()
+        if space == "timestamp":
+            return timestamp(name, moment)
+        if space == "firehose":
+            return error_type if name == "error-output-type" else account.new_id()[:11]
+        return values[space, name]
 
-    return _EXPRESSION.sub(fill, prefix)
+    found = _EXPRESSION.sub(fill, prefix)
+    if len(found) > LONGEST:
+        raise _invalid(f"The prefix has more than {LONGEST} characters: {found[:60]}…")
+    return found
 
 
 def timestamp(pattern: str, moment: datetime) -> str:
@@ -110,10 +154,10 @@ def timestamp(pattern: str, moment: datetime) -> str:
         AWSError: InvalidArgumentException for a letter that is not carried out.
     """
     values = {
-        "y": lambda n: f"{moment.year:04}" if n != 2 else f"{moment.year % 100:02}",
+        "y": lambda n: f"{moment.year % 100:02}" if n == 2 else f"{moment.year:0{n}}",
+        "u": lambda n: f"{moment.year % 100:02}" if n == 2 else f"{moment.year:0{n}}",
         "Y": lambda n: f"{moment.isocalendar().year:04}",
-        "u": lambda n: f"{moment.year:04}",
-        "M": lambda n: f"{moment:%b}" if n == 3 else f"{moment:%B}" if n > 3 else _number(n),
+        "M": lambda n: f"{moment:%b}" if n == 3 else f"{moment:%B}" if n > 3 else month(n),
         "d": lambda n: f"{moment.day:0{n}}",
         "D": lambda n: f"{moment.timetuple().tm_yday:0{n}}",
         "H": lambda n: f"{moment.hour:0{n}}",
@@ -121,19 +165,19 @@ def timestamp(pattern: str, moment: datetime) -> str:
         "m": lambda n: f"{moment.minute:0{n}}",
         "s": lambda n: f"{moment.second:0{n}}",
         "S": lambda n: f"{moment.microsecond:06}".ljust(n, "0")[:n],
-        "a": lambda n: f"{moment:%p}",
+        "a": lambda _: f"{moment:%p}",
         "E": lambda n: f"{moment:%a}" if n < 4 else f"{moment:%A}",
         "w": lambda n: f"{moment.isocalendar().week:0{n}}",
-        "Z": lambda n: f"{moment:%z}",
+        "Z": lambda _: f"{moment:%z}",
     }
 
-    def _number(width: int) -> str:
+    def month(width: int) -> str:
         return f"{moment.month:0{width}}"
 
     def fill(match: re.Match[str]) -> str:
-        if match[1] is not None:
-            return match[1] or "'"
-        letter = match[2]
+        quoted, letter = match.groups()
+        if quoted is not None:
+            return quoted.replace("''", "'") or "'"
         if letter is None:
             return match[0]
         if letter not in values:

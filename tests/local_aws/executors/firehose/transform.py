@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/firehose/latest/dev/data-transformation.html
 from __future__ import annotations
 
 import base64
-import binascii
 import importlib
 import json
 import threading
@@ -18,7 +17,7 @@ import jq
 
 from ... import account
 from ...errors import AWSError
-from .records import Failure, Record, milliseconds
+from .records import Failure, Record, milliseconds, reason
 
 _RESULTS = ("Ok", "Dropped", "ProcessingFailed")
 
@@ -29,11 +28,15 @@ def _functions() -> Any:
 
 @dataclass
 class Transformed:
-    """What came of a batch: records to deliver, records that failed, and how many were dropped."""
+    """What came of a batch: records to deliver, records that failed, and how many were dropped.
+
+    `answered` is false if the function gave no answer that can be read.
+    """
 
     records: list[Record]
     failures: list[Failure]
     dropped: int = 0
+    answered: bool = True
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Function:
             code, message, answer = self._call(event, stop)
         if answer is None:
             failures = [self._failure(record, code, message, attempts) for record in records]
-            return Transformed([], failures)
+            return Transformed([], failures, answered=False)
         return self._sort(dict(zip(ids, records, strict=True)), answer, attempts)
 
     def _call(
@@ -85,9 +88,10 @@ class Function:
         region = self.arn.split(":")[3]
         try:
             function = functions.find(region, self.arn)
+            invocation = functions.invoke(function, event, account.new_id(), stop=stop)
         except AWSError as error:
-            return "Lambda.ResourceNotFound", error.message, None
-        invocation = functions.invoke(function, event, account.new_id(), stop=stop)
+            missing = error.code == "ResourceNotFoundException"
+            return f"Lambda.{'ResourceNotFound' if missing else error.code}", error.message, None
         if invocation.failed:
             message = "The Lambda function was successfully invoked but it returned an error result"
             return "Lambda.FunctionError", f"{message}: {invocation.payload[:500]}", None
@@ -98,25 +102,31 @@ class Function:
         return "", "", answer["records"]
 
     def _sort(self, waiting: dict[str, Record], answer: list[Any], attempts: int) -> Transformed:
+        """Every record that waits goes one way: delivered, dropped, or failed with a reason.
+
+        What is returned under an id that was not sent belongs to no record and is passed over.
+        """
         found = Transformed([], [])
         answered = [each for each in answer if isinstance(each, dict)]
-        twice = Counter(each.get("recordId") for each in answered)
+        ids = [each["recordId"] for each in answered if isinstance(each.get("recordId"), str)]
+        twice = {record_id for record_id, count in Counter(ids).items() if count > 1}
         for each in answered:
-            record = waiting.pop(each.get("recordId"), None)
+            record_id = each.get("recordId")
+            record = waiting.pop(record_id, None) if isinstance(record_id, str) else None
             if record is None:
                 continue
-            if twice[each["recordId"]] > 1:
+            if record_id in twice:
                 message = "Multiple records were returned with the same record ID."
-                found.failures.append(
-                    self._failure(record, "Lambda.DuplicatedRecordId", message, attempts)
-                )
+                failure = "Lambda.DuplicatedRecordId", message
             elif each.get("result") == "Dropped":
                 found.dropped += 1
-            elif each.get("result") == "Ok":
-                self._accept(record, each, found, attempts)
+                continue
             else:
-                code, message = _why_not(each)
-                found.failures.append(self._failure(record, code, message, attempts))
+                failure = _accepted(record, each)
+            if failure:
+                found.failures.append(self._failure(record, *failure, attempts))
+            else:
+                found.records.append(record)
         message = "The function did not return all record IDs."
         found.failures += [
             self._failure(record, "Lambda.MissingRecordId", message, attempts)
@@ -124,22 +134,8 @@ class Function:
         ]
         return found
 
-    def _accept(
-        self, record: Record, answer: dict[str, Any], found: Transformed, attempts: int
-    ) -> None:
-        try:
-            record.data = base64.b64decode(answer.get("data") or "", validate=True)
-        except (binascii.Error, TypeError, ValueError):
-            message = "The data of the transformed record is not base64."
-            code = "Lambda.JsonProcessingException"
-            found.failures.append(self._failure(record, code, message, attempts))
-            return
-        keys = (answer.get("metadata") or {}).get("partitionKeys") or {}
-        record.function_keys = {name: str(value) for name, value in keys.items()}
-        found.records.append(record)
-
     def _failure(self, record: Record, code: str, message: str, attempts: int) -> Failure:
-        details = {"lambdaARN": self.arn}
+        details = {"lambdaArn": self.arn}
         return Failure("processing-failed", record, code, message, attempts, details)
 
 
@@ -154,12 +150,25 @@ def _sent(record_id: str, record: Record) -> dict[str, Any]:
     return sent
 
 
-def _why_not(answer: dict[str, Any]) -> tuple[str, str]:
-    if answer.get("result") in _RESULTS:
-        message = "ProcessingFailed status set for record"
-        return "Lambda.ProcessingFailedStatus", message
-    message = f"The result {answer.get('result')!r} is not one of {', '.join(_RESULTS)}."
-    return "Lambda.JsonProcessingException", message
+def _accepted(record: Record, answer: dict[str, Any]) -> tuple[str, str] | None:
+    """Take over what the function made of a record; code and message if that cannot be done."""
+    code = "Lambda.JsonProcessingException"
+    if answer.get("result") == "ProcessingFailed":
+        return "Lambda.ProcessingFailedStatus", "ProcessingFailed status set for record"
+    if answer.get("result") != "Ok":
+        return code, f"The result {answer.get('result')!r} is not one of {', '.join(_RESULTS)}."
+    metadata = answer.get("metadata") or {}
+    keys = (metadata.get("partitionKeys") or {}) if isinstance(metadata, dict) else None
+    if not isinstance(keys, dict):
+        return code, "The metadata of the transformed record have no map of partitionKeys."
+    if not isinstance(answer.get("data"), str):
+        return code, "The transformed record has no data."
+    try:
+        record.data = base64.b64decode(answer["data"], validate=True)
+    except ValueError:
+        return code, "The data of the transformed record are not base64."
+    record.function_keys = {name: str(value) for name, value in keys.items()}
+    return None
 
 
 class Query:
@@ -175,7 +184,14 @@ class Query:
 
     def keys(self, data: bytes) -> dict[str, str]:
         """The keys of a record. Raises ValueError with the reason."""
-        found = self._program.input_value(json.loads(data)).first()
+        try:
+            found = self._program.input_value(json.loads(data)).first()
+        except (StopIteration, RecursionError) as error:
+            raise ValueError(f"the query gives nothing: {reason(error)}") from None
         if not isinstance(found, dict):
             raise ValueError(f"the query gives {found!r}, no object")
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: _text(value) for name, value in found.items() if value is not None}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
