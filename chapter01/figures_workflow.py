@@ -45,8 +45,8 @@ def costs(curves: pd.DataFrame, threshold: float, never: float, title: str) -> N
 def monitor(months: pd.DataFrame, drift: pd.DataFrame, title: str) -> None:
     """Draw drift above, quality in the middle, promise and outcome below, month by month.
 
-    `months` has the columns `AUC`, `predicted` and `observed`; `drift` the PSI of each feature,
-    both indexed by the names of the months.
+    `months` has the columns `AUC`, `baseline` (an AUC as well), `predicted` and `observed`;
+    `drift` the PSI of each feature; both indexed by the names of the months.
     """
     figure, (top, middle, bottom) = plt.subplots(3, 1, figsize=(7.2, 6.4), sharex=True)
     for column, colour in zip(drift.columns, (ORANGE, GREEN, GREY), strict=False):
@@ -55,8 +55,10 @@ def monitor(months: pd.DataFrame, drift: pd.DataFrame, title: str) -> None:
     top.text(5.35, 0.25, "much", va="center")
     top.set(ylabel="PSI of a feature\n(logarithmic)", yscale="log")
     top.legend(ncols=3)
-    middle.plot(months.index, months["AUC"], marker="o", color=BLUE)
-    middle.set(ylabel="AUC of the model", ylim=(0.6, 0.75))
+    middle.plot(months.index, months["AUC"], marker="o", color=BLUE, label="model")
+    middle.plot(months.index, months["baseline"], marker="o", color=GREY, label="hour of departure")
+    middle.set(ylabel="AUC", ylim=(0.55, 0.75))
+    middle.legend(ncols=2, loc="lower left")
     bottom.plot(months.index, months["predicted"], marker="o", color=BLUE, label="predicted")
     bottom.plot(months.index, months["observed"], marker="o", color=ORANGE, label="observed")
     bottom.set(ylabel="late flights", ylim=(0, 0.4))

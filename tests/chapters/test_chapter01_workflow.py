@@ -311,10 +311,13 @@ def test_costs_draw_a_line_for_each_column() -> None:
 
 def test_monitor_draws_drift_quality_and_outcome() -> None:
     names = ["Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-    months = pd.DataFrame({"AUC": 0.7, "predicted": 0.2, "observed": 0.3}, index=names)
+    months = pd.DataFrame(
+        {"AUC": 0.7, "baseline": 0.6, "predicted": 0.2, "observed": 0.3}, index=names
+    )
     drift = pd.DataFrame({"temp": 2.0, "visib": 0.1}, index=names)
     figures.monitor(months, drift, "A title")
     drawn = [{line.get_label() for line in axes.get_lines()} for axes in plt.gcf().axes]
     assert {"temp", "visib"} <= drawn[0]
+    assert drawn[1] == {"model", "hour of departure"}
     assert {"predicted", "observed"} <= drawn[2]
     plt.close()
