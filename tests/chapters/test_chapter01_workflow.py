@@ -80,6 +80,8 @@ def test_table_is_small_and_as_described(flights: pd.DataFrame) -> None:
     missing = flights.isna().sum()
     assert set(missing[missing > 0].index) == set(workflow.WEATHER)
     described = (TABLE.parent / "DATA.md").read_text()
+    assert f"pressure {missing['pressure']:,}, others below 1,300" in described
+    assert missing.drop("pressure").max() < 1_300
     assert all(f"`{column}`" in described for column in flights)
 
 
