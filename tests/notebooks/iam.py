@@ -353,6 +353,8 @@ def _named_resources(
     elif prefix == "athena" and len(known.workgroups) == 1:
         # Later calls name the execution alone; it belongs to the one workgroup there is.
         values.setdefault("workgroup", *known.workgroups)
+    if str(values.get("keyid", "")).startswith("alias/aws/"):
+        del values["keyid"]  # AWS's own key, which whoever may use the service may use
     if isinstance(values.get("queueurl"), str):
         values.setdefault("queuename", values["queueurl"].rpartition("/")[2])
     if prefix == "cloudwatch" and values.get("alarmnames"):

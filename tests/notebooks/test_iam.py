@@ -261,6 +261,12 @@ def test_a_log_group_with_tags_needs_the_action_that_replaced_tag_log_group() ->
     assert actions == {"logs:CreateLogGroup", "logs:TagResource"}
 
 
+def test_a_key_of_aws_is_nothing_to_ask_for() -> None:
+    made = call("kinesis", "StartStreamEncryption", StreamName="s", KeyId="alias/aws/kinesis")
+    stream = ARN.format("kinesis", "stream/s")
+    assert needs([made]) == {Need("kinesis:StartStreamEncryption", stream)}
+
+
 def test_an_operation_without_a_known_action_is_named() -> None:
     with pytest.raises(ValueError, match="s3:NoSuchOperation"):
         needs([call("s3", "NoSuchOperation")])
