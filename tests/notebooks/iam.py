@@ -107,6 +107,9 @@ _OTHER_ACTIONS = {
     ("budgets", "DeleteBudget"): ["budgets:ModifyBudget"],
     ("budgets", "DescribeBudget"): ["budgets:ViewBudget"],
     ("budgets", "DescribeBudgets"): ["budgets:ViewBudget"],
+    ("budgets", "DescribeNotificationsForBudget"): ["budgets:ViewBudget"],
+    ("budgets", "DescribeSubscribersForNotification"): ["budgets:ViewBudget"],
+    ("budgets", "UpdateBudget"): ["budgets:ModifyBudget"],
     # Whoever has credentials may ask these.
     ("sts", "GetCallerIdentity"): [],
     ("sts", "GetSessionToken"): [],
@@ -355,6 +358,9 @@ def _named_resources(
         values.setdefault("workgroup", *known.workgroups)
     if str(values.get("keyid", "")).startswith("alias/aws/"):
         del values["keyid"]  # AWS's own key, which whoever may use the service may use
+    for name in ("budget", "newbudget"):
+        if isinstance(values.get(name), dict):
+            values.setdefault("budgetname", values[name].get("BudgetName"))
     if isinstance(values.get("queueurl"), str):
         values.setdefault("queuename", values["queueurl"].rpartition("/")[2])
     if prefix == "cloudwatch" and values.get("alarmnames"):
@@ -435,7 +441,7 @@ def _tagging(prefix: str, entry: Entry, known: Known) -> Iterator[Need]:
             arn = f"arn:aws:s3:::{params.get('Bucket')}/{params.get('Key')}"
             yield Need("s3:PutObjectTagging", arn)
         return
-    tags = params.get("Tags") or params.get("tags")
+    tags = params.get("Tags") or params.get("tags") or params.get("ResourceTags")
     if not tags or not operation.startswith(("Create", "Put", "Start", "Request", "Register")):
         return
     noun = re.sub(r"^[A-Z][a-z]+", "", operation)
@@ -452,7 +458,11 @@ def _tagging(prefix: str, entry: Entry, known: Known) -> Iterator[Need]:
 
 def _created(prefix: str, operation: str, entry: Entry, known: Known) -> Iterable[str]:
     """The resource that a Create call makes; one of several kinds is the one it is named after."""
+    if operation == "CreateRole":
+        return [known.role_arn(entry["params"]["RoleName"])]
     noun = re.sub(r"^[A-Z][a-z]+", "", operation).lower()
+    if operation.lower() not in _action_data(prefix):  # the operation asks for another action
+        operation = _OTHER_ACTIONS[entry["service"], operation][0].partition(":")[2]
     kinds = _action_data(prefix)[operation.lower()]["resourceTypes"]
     own = [kind for kind in kinds if kind["name"].replace("-", "").lower() == noun]
     found = _named_resources(prefix, own, entry, known) if own else []

@@ -267,6 +267,21 @@ def test_a_key_of_aws_is_nothing_to_ask_for() -> None:
     assert needs([made]) == {Need("kinesis:StartStreamEncryption", stream)}
 
 
+def test_a_budget_is_named_within_the_request_and_tagged_beside_it() -> None:
+    budget = {"BudgetName": "monthly"}
+    made = call("budgets", "CreateBudget", Budget=budget, ResourceTags=[{"Key": "k", "Value": "v"}])
+    arn = "arn:aws:budgets::123456789012:budget/monthly"
+    actions = {"budgets:ModifyBudget", "budgets:TagResource"}
+    assert needs([made]) == {Need(action, arn) for action in actions}
+
+
+def test_a_role_in_a_path_is_tagged_there() -> None:
+    tags = [{"Key": "k", "Value": "v"}]
+    made = call("iam", "CreateRole", RoleName="r", Path="/service-role/", Tags=tags)
+    arn = "arn:aws:iam::123456789012:role/service-role/r"
+    assert Need("iam:TagRole", arn) in needs([made])
+
+
 def test_an_operation_without_a_known_action_is_named() -> None:
     with pytest.raises(ValueError, match="s3:NoSuchOperation"):
         needs([call("s3", "NoSuchOperation")])
