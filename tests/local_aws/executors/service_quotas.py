@@ -51,7 +51,9 @@ def _sagemaker(name: str, code: str, default: float, new: float) -> Quota:
 
 
 # Codes and defaults as ListAWSDefaultServiceQuotas gives them, which AWS also publishes as the
-# tables "… endpoints and quotas" of the AWS General Reference. Defaults looked up on 2026-11-23:
+# tables "… endpoints and quotas" of the AWS General Reference. Taken on 2026-11-23 from copies of
+# that list in public repositories, some of 2024, not from the pages themselves; what a new account
+# has is a typical pattern that readers report, and no number of AWS's:
 # https://docs.aws.amazon.com/general/latest/gr/sagemaker.html
 # https://docs.aws.amazon.com/general/latest/gr/lambda-service.html
 # https://docs.aws.amazon.com/general/latest/gr/s3.html
