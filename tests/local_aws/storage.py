@@ -107,7 +107,7 @@ def refuse_if_denied(location: S3Location, action: str, principal: str) -> None:
     """Refuse what the bucket's policy denies to a role that a service acts with.
 
     Args:
-        location: of the object.
+        location: of the object, or of the bucket.
         action: such as `s3:PutObject`.
         principal: the ARN of the role.
 
@@ -118,7 +118,7 @@ def refuse_if_denied(location: S3Location, action: str, principal: str) -> None:
     from .s3_events import bucket_decision
 
     bucket = _bucket(location.bucket)
-    resource = f"{bucket.arn}/{location.key}"
+    resource = f"{bucket.arn}/{location.key}" if location.key else bucket.arn
     if bucket.policy is None:
         return
     if bucket_decision(bucket, action, resource, principal).result == EXPLICIT_DENY:

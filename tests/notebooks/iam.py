@@ -358,6 +358,8 @@ def _named_resources(
         values.setdefault("workgroup", *known.workgroups)
     if str(values.get("keyid", "")).startswith("alias/aws/"):
         del values["keyid"]  # AWS's own key, which whoever may use the service may use
+    if entry["operation"] == "DescribeBudgets":
+        values["budgetname"] = "*"
     for name in ("budget", "newbudget"):
         if isinstance(values.get(name), dict):
             values.setdefault("budgetname", values[name].get("BudgetName"))

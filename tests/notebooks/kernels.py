@@ -16,6 +16,8 @@ _TERMINAL = ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE")
 def environment(base: Mapping[str, str], folder: str) -> dict[str, str]:
     """The variables of a kernel: `base` without those of a terminal; sets in a fixed order, UTC.
 
+    Threads of numerical libraries sleep while they wait, since several kernels share the cores.
+
     Args:
         base: the variables to start from.
         folder: an empty one for IPython, in place of the reader's start-up files and history.
@@ -25,7 +27,8 @@ def environment(base: Mapping[str, str], folder: str) -> dict[str, str]:
         for name, value in base.items()
         if name not in _TERMINAL and not name.startswith("PYTEST_")
     }
-    return kept | {"PYTHONHASHSEED": "0", "TZ": "UTC", "IPYTHONDIR": folder}
+    fixed = {"PYTHONHASHSEED": "0", "TZ": "UTC", "IPYTHONDIR": folder}
+    return kept | fixed | {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def manager() -> AsyncKernelManager:

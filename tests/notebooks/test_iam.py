@@ -273,6 +273,8 @@ def test_a_budget_is_named_within_the_request_and_tagged_beside_it() -> None:
     arn = "arn:aws:budgets::123456789012:budget/monthly"
     actions = {"budgets:ModifyBudget", "budgets:TagResource"}
     assert needs([made]) == {Need(action, arn) for action in actions}
+    listed = call("budgets", "DescribeBudgets", AccountId="123456789012")
+    assert needs([listed]) == {Need("budgets:ViewBudget", arn.replace("monthly", "*"))}
 
 
 def test_a_role_in_a_path_is_tagged_there() -> None:

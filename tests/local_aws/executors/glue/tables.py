@@ -16,9 +16,7 @@ from urllib.parse import unquote
 
 from ... import account, identity
 from ...errors import AWSError
-from ...policies import EXPLICIT_DENY
-from ...s3_events import bucket_decision
-from ...storage import S3Location, S3Object, list_objects, open_object
+from ...storage import S3Location, S3Object, list_objects, open_object, refuse_if_denied
 from .classify import FileSchema, classify, merge
 
 
@@ -143,17 +141,17 @@ def list_target(
 
 def _check_access(location: S3Location, role: str) -> None:
     """Refuse a bucket whose policy denies the crawler's role what a crawler does."""
-    from moto.s3.models import s3_backends
-
-    bucket = s3_backends[account.ACCOUNT_ID]["aws"].buckets.get(location.bucket)
-    if bucket is None or bucket.policy is None:
-        return
     found = identity.find_role(role.rpartition("/")[2])
     principal = found.arn if found else f"arn:aws:iam::{account.ACCOUNT_ID}:role/{role}"
-    objects = f"{bucket.arn}/{location.key}*"
-    for action, resource in (("s3:ListBucket", bucket.arn), ("s3:GetObject", objects)):
-        if bucket_decision(bucket, action, resource, principal).result == EXPLICIT_DENY:
-            raise _service_error("Access Denied", 403, "AccessDenied")
+    bucket = S3Location(location.bucket)
+    for action, place in (
+        ("s3:ListBucket", bucket),
+        ("s3:GetObject", S3Location(location.bucket, f"{location.key}*")),
+    ):
+        try:
+            refuse_if_denied(place, action, principal)
+        except AWSError as error:
+            raise _service_error(error.message, error.status, error.code) from None
 
 
 def _service_error(message: str, status: int, code: str) -> AWSError:
