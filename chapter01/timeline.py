@@ -5,6 +5,7 @@ Arrays hold one example a row. Labels are 0 and 1, classes 0 to 9.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,12 @@ import numpy as np
 
 Array = np.ndarray
 Parameters = dict[str, Array]
+
+
+def listing(function: Callable[..., Any]) -> str:
+    """The code of a function as it stands here, without its docstring."""
+    head, _, rest = inspect.getsource(function).partition('    """')
+    return head + rest.partition('"""\n')[2].rstrip()
 
 
 # ── 1958: the perceptron ─────────────────────────────────────────────────────────────────────────
@@ -122,25 +129,46 @@ Tree = tuple[int, float, Any, Any] | float
 
 
 def grow(x: Array, y: Array, depth: int) -> Tree:
-    """A regression tree: split where the squared error falls most (Breiman et al. 1984).
+    """A regression tree: ask the best question, then grow on both sides (Breiman et al. 1984).
 
     Returns:
         The mean of y in a leaf, or (feature, threshold, tree below it, tree above it).
     """
-    best: tuple[float, int, float] | None = None
-    if depth and len(y) >= 20:
-        for feature in range(x.shape[1]):
-            for threshold in np.unique(np.quantile(x[:, feature], np.linspace(0.05, 0.95, 19))):
-                low = x[:, feature] <= threshold
-                if 5 <= low.sum() <= len(y) - 5:
-                    error = y[low].var() * low.sum() + y[~low].var() * (~low).sum()
-                    if best is None or error < best[0]:
-                        best = (error, feature, threshold)
-    if best is None:
+    question = best_question(x, y) if depth else None
+    if question is None:
         return float(y.mean())
-    _, feature, threshold = best
+    feature, threshold = question
     low = x[:, feature] <= threshold
-    return (feature, threshold, grow(x[low], y[low], depth - 1), grow(x[~low], y[~low], depth - 1))
+    return (*question, grow(x[low], y[low], depth - 1), grow(x[~low], y[~low], depth - 1))
+
+
+def best_question(x: Array, y: Array, leaf: int = 5) -> tuple[int, float] | None:
+    """The feature and threshold after which the squared error within both groups is least.
+
+    Least error within the groups is most sum² / size over them, and running sums give that for
+    all thresholds of a feature at once.
+
+    Args:
+        x: examples, shape (n, d).
+        y: what to predict, shape (n,).
+        leaf: the fewest examples that a group may have.
+
+    Returns:
+        None if no question makes two groups that are large enough and differ.
+    """
+    below = np.arange(1, len(y))
+    best, question = y.sum() ** 2 / len(y) + 1e-9, None
+    for feature in range(x.shape[1]):
+        order = np.argsort(x[:, feature], kind="stable")
+        values, sums = x[order, feature], np.cumsum(y[order])
+        score = sums[:-1] ** 2 / below + (sums[-1] - sums[:-1]) ** 2 / (len(y) - below)
+        allowed = (np.diff(values) > 0) & (below >= leaf) & (len(y) - below >= leaf)
+        if allowed.any():
+            place = np.where(allowed, score, -np.inf).argmax()
+            if score[place] > best:
+                best = score[place]
+                question = feature, float((values[place] + values[place + 1]) / 2)
+    return question
 
 
 def drop_through(tree: Tree, x: Array) -> Array:
@@ -163,13 +191,63 @@ def boost(x: Array, y: Array, rounds: int, rate: float, depth: int) -> list[Tree
     return trees
 
 
+def rmse(y: Array, predicted: Array | float) -> float:
+    """The root mean squared error, in the unit of y."""
+    return float(np.sqrt(np.mean((y - predicted) ** 2)))
+
+
 def boosting_curve(trees: list[Tree], start: float, rate: float, x: Array, y: Array) -> Array:
     """The root mean squared error after each tree."""
     predicted, errors = np.full(len(y), start), []
     for tree in trees:
         predicted = predicted + rate * drop_through(tree, x)
-        errors.append(np.sqrt(np.mean((y - predicted) ** 2)))
+        errors.append(rmse(y, predicted))
     return np.array(errors)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One random division into data to learn from, to choose by, and to judge by.
+
+    Attributes:
+        seen: error of boosting after each tree on the data that it learned from.
+        unseen: the same on the data to choose by.
+        trees: the number of trees with the least error there.
+        test: error of each method on the data to judge by, which chose nothing.
+    """
+
+    seen: Array
+    unseen: Array
+    trees: int
+    test: dict[str, float]
+
+
+def trial(x: Array, y: Array, seed: int, rounds: int, rate: float = 0.1, depth: int = 2) -> Trial:
+    """Boosting against one tree, a straight line and the mean, each fitted to the same data.
+
+    How many trees, and how deep the one tree: the data to choose by decides. A quarter of the
+    examples is kept to choose by, a quarter to judge by.
+    """
+    order = np.random.default_rng(seed).permutation(len(y))
+    learn, choose, judge = np.split(order, [len(y) // 2, len(y) * 3 // 4])
+    start = y[learn].mean()
+    trees = boost(x[learn], y[learn], rounds, rate, depth)
+    seen, unseen, judged = (
+        boosting_curve(trees, start, rate, x[rows], y[rows]) for rows in (learn, choose, judge)
+    )
+    best = int(unseen.argmin())
+    single = min(
+        (grow(x[learn], y[learn], levels) for levels in range(1, 7)),
+        key=lambda tree: rmse(y[choose], drop_through(tree, x[choose])),
+    )
+    line, *_ = np.linalg.lstsq(np.column_stack([x, np.ones(len(x))])[learn], y[learn], rcond=None)
+    test = {
+        "the mean": rmse(y[judge], start),
+        "one tree": rmse(y[judge], drop_through(single, x[judge])),
+        "boosted trees": float(judged[best]),
+        "straight line": rmse(y[judge], x[judge] @ line[:-1] + line[-1]),
+    }
+    return Trial(seen, unseen, best + 1, test)
 
 
 # ── 1989: convolution ────────────────────────────────────────────────────────────────────────────
@@ -186,11 +264,15 @@ def convolve(image: Array, kernel: Array) -> Array:
     return (windows(image[None], len(kernel)) @ kernel.ravel())[0]
 
 
-def convolutional(filters: int, seed: int) -> Parameters:
-    """Weights of a small network for images of 8 x 8: filters of 3 x 3, pooling, ten classes."""
+def convolutional(filters: int, seed: int, shared: bool = True) -> Parameters:
+    """Weights of a small network for images of 8 x 8: filters of 3 x 3, pooling, ten classes.
+
+    With `shared` the filters are the same at each of the 6 x 6 places: "k" has the shape
+    (9, filters). Without it each place has its own: (6, 6, 9, filters).
+    """
     chance = np.random.default_rng(seed)
     return {
-        "k": chance.normal(size=(9, filters)) / 3,
+        "k": chance.normal(size=(9, filters) if shared else (6, 6, 9, filters)) / 3,
         "c": np.full(filters, 0.1),
         "w": chance.normal(size=(4 * filters, 10)) / np.sqrt(4 * filters),
         "b": np.zeros(10),
@@ -204,8 +286,9 @@ def see(net: Parameters, images: Array) -> tuple[Array, Array, Array]:
         Answers of the filters by quarter, shape (n, 2, 3, 2, 3, filters), their maxima, shape
         (n, 2, 2, filters), and the probability of each class.
     """
-    filtered = np.maximum(windows(images, 3) @ net["k"] + net["c"], 0)
-    quarters = filtered.reshape(len(images), 2, 3, 2, 3, -1)
+    filters = np.broadcast_to(net["k"], (6, 6, *net["k"].shape[-2:]))
+    filtered = np.einsum("nhwk,hwkf->nhwf", windows(images, 3), filters)
+    quarters = np.maximum(filtered + net["c"], 0).reshape(len(images), 2, 3, 2, 3, -1)
     strongest = quarters.max(axis=(2, 4))
     return quarters, strongest, softmax(strongest.reshape(len(images), -1) @ net["w"] + net["b"])
 
@@ -219,8 +302,9 @@ def see_backward(net: Parameters, images: Array, classes: Array) -> Parameters:
     chosen = chosen / chosen.sum(axis=(2, 4), keepdims=True)
     at_filtered = chosen * at_strongest[:, :, None, :, None, :] * (quarters > 0)
     at_filtered = at_filtered.reshape(len(images), 6, 6, -1)
+    by_place = np.einsum("nhwk,nhwf->hwkf", windows(images, 3), at_filtered)
     return {
-        "k": np.einsum("nhwk,nhwf->kf", windows(images, 3), at_filtered),
+        "k": by_place if net["k"].ndim == 4 else by_place.sum(axis=(0, 1)),
         "c": at_filtered.sum(axis=(0, 1, 2)),
         "w": strongest.reshape(len(images), -1).T @ at_output,
         "b": at_output.sum(axis=0),
@@ -281,6 +365,11 @@ def train(
             for name, slope in gradient(net, images[batch], classes[batch]).items():
                 speed[name] = 0.9 * speed[name] - rate * slope
                 net[name] += speed[name]
+
+
+def surprise(probabilities: Array, classes: Array) -> float:
+    """The mean cross-entropy of the predicted probabilities with the true classes."""
+    return float(-np.mean(np.log(probabilities[np.arange(len(classes)), classes])))
 
 
 def accuracy(probabilities: Array, classes: Array) -> float:
