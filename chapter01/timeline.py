@@ -146,7 +146,7 @@ def best_question(x: Array, y: Array, leaf: int = 5) -> tuple[int, float] | None
     """The feature and threshold after which the squared error within both groups is least.
 
     Least error within the groups is most sum² / size over them, and running sums give that for
-    all thresholds of a feature at once.
+    all thresholds of all features at once.
 
     Args:
         x: examples, shape (n, d).
@@ -156,19 +156,16 @@ def best_question(x: Array, y: Array, leaf: int = 5) -> tuple[int, float] | None
     Returns:
         None if no question makes two groups that are large enough and differ.
     """
-    below = np.arange(1, len(y))
-    best, question = y.sum() ** 2 / len(y) + 1e-9, None
-    for feature in range(x.shape[1]):
-        order = np.argsort(x[:, feature], kind="stable")
-        values, sums = x[order, feature], np.cumsum(y[order])
-        score = sums[:-1] ** 2 / below + (sums[-1] - sums[:-1]) ** 2 / (len(y) - below)
-        allowed = (np.diff(values) > 0) & (below >= leaf) & (len(y) - below >= leaf)
-        if allowed.any():
-            place = np.where(allowed, score, -np.inf).argmax()
-            if score[place] > best:
-                best = score[place]
-                question = feature, float((values[place] + values[place + 1]) / 2)
-    return question
+    order = np.argsort(x, axis=0, kind="stable")
+    values, sums = np.take_along_axis(x, order, axis=0), np.cumsum(y[order], axis=0)
+    below = np.arange(1, len(y))[:, None]
+    score = sums[:-1] ** 2 / below + (sums[-1] - sums[:-1]) ** 2 / (len(y) - below)
+    allowed = (np.diff(values, axis=0) > 0) & (below >= leaf) & (len(y) - below >= leaf)
+    score = np.where(allowed, score, -np.inf)
+    if not allowed.any() or score.max() <= y.sum() ** 2 / len(y) + 1e-9:
+        return None
+    feature, place = divmod(int(score.T.argmax()), len(score))
+    return feature, float(values[place : place + 2, feature].mean())
 
 
 def drop_through(tree: Tree, x: Array) -> Array:

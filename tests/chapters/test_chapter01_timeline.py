@@ -99,6 +99,7 @@ def test_equal_values_stay_together() -> None:
     y = np.array([0.0] * 6 + [1.0] * 8)
     assert timeline.best_question(x, y) == (0, 0.5)
     assert timeline.best_question(np.ones((14, 1)), y) is None
+    assert timeline.best_question(x[:1], y[:1]) is None
 
 
 def test_few_examples_make_a_leaf() -> None:
