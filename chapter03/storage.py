@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -22,10 +23,8 @@ def create_private_bucket(bucket: str, region: str, tags: Mapping[str, str]) -> 
     s3 = boto3.client("s3", region_name=region)
     # us-east-1 is the one region that must not be named.
     place = {"CreateBucketConfiguration": {"LocationConstraint": region}}
-    try:
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):  # of an interrupted run
         s3.create_bucket(Bucket=bucket, **({} if region == "us-east-1" else place))
-    except s3.exceptions.BucketAlreadyOwnedByYou:
-        pass  # of an interrupted run
     s3.put_public_access_block(
         Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(_BLOCKS, True)
     )
