@@ -12,7 +12,7 @@ from typing import Any
 
 from . import account
 from .errors import AWSError
-from .policies import Statement, parse
+from .policies import ALLOWED, Statement, evaluate, parse
 
 _SERVICES = ("sagemaker", "lambda", "glue", "states", "firehose", "events", "scheduler")
 _NOTEBOOK_SESSION = "SageMaker"
@@ -74,6 +74,15 @@ def find_role(name_or_arn: str) -> Any:
         if name_or_arn in (role.arn, role.name):
             return role
     return None
+
+
+def trusts(role_arn: str, service: str) -> bool:
+    """Whether there is such a role and its trust policy lets the service (`x.amazonaws.com`) in."""
+    role = find_role(role_arn)
+    if role is None:
+        return False
+    statements = parse(role.assume_role_policy_document, "trust policy")
+    return evaluate(statements, "sts:AssumeRole", role_arn, {}, service).result == ALLOWED
 
 
 def open_session(access_key: str, role: Any, name: str) -> Session:

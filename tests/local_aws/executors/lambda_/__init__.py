@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from ... import account, identity, triggers
 from ...errors import AWSError, not_implemented
 from ...gateway import Call, Relayed, handles
-from ...policies import ALLOWED, Statement, evaluate, parse
+from ...policies import ALLOWED, Statement, evaluate
 from . import environments, measured
 from .environments import PANDAS_LAYER, invoke
 from .later import invoke_later
@@ -155,12 +155,8 @@ def _check_variables(params: dict[str, Any]) -> None:
 
 def _check_role(arn: str) -> None:
     """The role must exist and trust Lambda."""
-    role = identity.find_role(arn) if arn.startswith("arn:") else None
-    if role is not None:
-        statements = parse(role.assume_role_policy_document, "trust policy")
-        service = "lambda.amazonaws.com"
-        if evaluate(statements, "sts:AssumeRole", arn, {}, service).result == ALLOWED:
-            return
+    if arn.startswith("arn:") and identity.trusts(arn, "lambda.amazonaws.com"):
+        return
     message = "The role defined for the function cannot be assumed by Lambda."
     raise AWSError("InvalidParameterValueException", message)
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from ... import account, identity
 from ...gateway import AWSError, Call
-from ...policies import ALLOWED, evaluate, parse
 
 # ARN -> its tags, in the order they were set.
 TAGS = account.table()
@@ -31,12 +30,8 @@ def set_tags(resource: str, tags: Iterable[dict[str, str]] | None) -> None:
 
 def require_role(role_arn: str) -> None:
     """Refuse a role that is not there or that SageMaker may not assume."""
-    role = identity.find_role(role_arn)
-    if role is not None:
-        statements = parse(role.assume_role_policy_document, "trust policy")
-        service = "sagemaker.amazonaws.com"
-        if evaluate(statements, "sts:AssumeRole", role_arn, {}, service).result == ALLOWED:
-            return
+    if identity.trusts(role_arn, "sagemaker.amazonaws.com"):
+        return
     raise AWSError(
         "ValidationException",
         f"Could not assume role {role_arn}. Please ensure that the role exists and allows "
