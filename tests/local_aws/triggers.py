@@ -663,3 +663,83 @@ def _flat(node: dict[str, Any], prefix: str) -> dict[str, Any]:
         else:
             found[path] = value
     return found
+
+
+# ── Step Functions ───────────────────────────────────────────────────────────────────────────────
+# What these do is in executors/stepfunctions/: it completes the interpreter that moto has.
+
+_ASL = "stepfunctions.parser.asl"
+_TASKS = f"{_ASL}.component.state.exec.state_task"
+_ITERATION = f"{_ASL}.component.state.exec.state_map.iteration"
+
+
+def _states(module: str) -> Any:
+    return importlib.import_module(f"{__package__}.executors.stepfunctions.{module}")
+
+
+@_replaces(
+    "stepfunctions",
+    f"{_ASL}.parse.asl_parser",
+    "AmazonStateLanguageParser.parse",
+    "definition",
+)
+def parse_states_language(definition: str) -> tuple[Any, Any]:
+    """Read the fields of a Distributed Map that moto's grammar lacks."""
+    original = _moto(f"{_ASL}.parse.asl_parser.AmazonStateLanguageParser.parse")
+    return _states("interpreter").parse(definition, original)
+
+
+@_replaces(
+    "stepfunctions",
+    f"{_TASKS}.state_task_factory",
+    "state_task_service_for",
+    "service_name",
+)
+def state_task_service_for(service_name: str) -> Any:
+    """One class for the Task states of all services; moto's know a few actions each."""
+    return _states("interpreter").task_for(service_name)
+
+
+@_replaces(
+    "stepfunctions",
+    f"{_TASKS}.lambda_eval_utils",
+    "boto_client_for",
+    *("region", "service", "state_credentials"),
+)
+def boto_client_for(region: str, service: str, state_credentials: Any = None) -> Any:
+    """A client with a session of the state machine's role; moto's has keys nobody has made."""
+    return _states("interpreter").client_for(region, service, state_credentials)
+
+
+@_replaces(
+    "stepfunctions",
+    f"{_ITERATION}.distributed_iteration_component",
+    "DistributedIterationComponent._eval_body",
+    *("self", "env"),
+)
+def run_distributed_map(self: Any, env: Any) -> None:
+    """Run a Distributed Map with batches, tolerated failures and results in S3."""
+    _states("distributed").run(self, env)
+
+
+def _evaluate_jsonata(jsonata_expression: str) -> Any:
+    """Evaluate JSONata; moto has lost the Java library that did."""
+    return _states("interpreter").evaluate(jsonata_expression)
+
+
+def _declare_jsonata(bindings: dict[str, Any]) -> str:
+    """Declare variables for JSONata, with quotes and line breaks in texts escaped."""
+    return _states("interpreter").declarations(bindings)
+
+
+for _module in ("component.common.string.string_expression", "jsonata.validations"):
+    _replaces(
+        "stepfunctions", f"{_ASL}.{_module}", "eval_jsonata_expression", "jsonata_expression"
+    )(_evaluate_jsonata)
+for _module in ("eval.states", "eval.variable_store"):
+    _replaces(
+        "stepfunctions",
+        f"{_ASL}.{_module}",
+        "encode_jsonata_variable_declarations",
+        "bindings",
+    )(_declare_jsonata)
