@@ -48,6 +48,8 @@ def variables(
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
+        # `sync-127.0.0.1`, which some calls of Step Functions would go to, is no host.
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(_CLIENT_FILES / "sagemaker.yaml"),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PYTHONPATH": str(_CLIENT_FILES),
@@ -164,6 +166,8 @@ class LocalAWS:
     def client(self, service: str, **options: Any) -> Any:
         """A boto3 client of this account. Options are those of `boto3.client`."""
         import boto3
+        from botocore.config import Config
+        from botocore.session import get_session
 
         if options or service not in self._clients:
             defaults = {
@@ -173,7 +177,11 @@ class LocalAWS:
                 "aws_session_token": self.environ["AWS_SESSION_TOKEN"],
                 "region_name": self.region,
             }
-            client = boto3.Session().client(service, **{**defaults, **options})
+            config = Config(inject_host_prefix=False).merge(options.get("config") or Config())
+            settings = {**defaults, **options, "config": config}
+            session = get_session()
+            session.set_config_variable("data_path", self.environ["AWS_DATA_PATH"])
+            client = boto3.Session(botocore_session=session).client(service, **settings)
             if options:
                 return client
             self._clients[service] = client
