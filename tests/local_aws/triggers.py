@@ -722,6 +722,25 @@ def run_distributed_map(self: Any, env: Any) -> None:
     _states("distributed").run(self, env)
 
 
+@_replaces(
+    "stepfunctions",
+    f"{_ASL}.component.common.string.string_expression",
+    "StringJSONata._eval_body",
+    *("self", "env"),
+)
+def evaluate_jsonata_string(self: Any, env: Any) -> None:
+    """Fail with States.QueryEvaluationError where moto ends in a fault of its own."""
+    name = f"{_ASL}.component.common.string.string_expression.StringJSONata._eval_body"
+    _states("interpreter").evaluate_string(self, env, _moto(name))
+
+
+@_replaces("stepfunctions", f"{_ASL}.eval.environment", "Environment.set_error", "self", "error")
+def set_execution_error(self: Any, error: Any) -> None:
+    """An execution that was stopped stays so, whatever becomes of the state it was in."""
+    if type(self._program_state).__name__ not in ("ProgramStopped", "ProgramTimedOut"):
+        _moto(f"{_ASL}.eval.environment.Environment.set_error")(self, error)
+
+
 def _evaluate_jsonata(jsonata_expression: str) -> Any:
     """Evaluate JSONata; moto has lost the Java library that did."""
     return _states("interpreter").evaluate(jsonata_expression)
@@ -732,6 +751,20 @@ def _declare_jsonata(bindings: dict[str, Any]) -> str:
     return _states("interpreter").declarations(bindings)
 
 
+def _extract_json(path: str, data: Any) -> Any:
+    """Read a JSONPath; moto makes a list of what a path to one place has found."""
+    return _states("interpreter").extract(path, data)
+
+
+_OPERATORS = "component.state.choice.comparison.operator.implementations"
+for _module in (
+    "component.common.string.string_expression",
+    "component.intrinsic.argument.argument",
+    *(f"{_OPERATORS}.{_name}" for _name in ("boolean_equals", "numeric", "string_operators")),
+    f"{_OPERATORS}.timestamp_operators",
+    "eval.states",
+):
+    _replaces("stepfunctions", f"{_ASL}.{_module}", "extract_json", "path", "data")(_extract_json)
 for _module in ("component.common.string.string_expression", "jsonata.validations"):
     _replaces(
         "stepfunctions", f"{_ASL}.{_module}", "eval_jsonata_expression", "jsonata_expression"

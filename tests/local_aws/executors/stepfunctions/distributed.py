@@ -21,8 +21,8 @@ from moto.stepfunctions.parser.api import (
     MapRunStartedEventDetails,
     MapRunStatus,
 )
-from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import (
-    CustomErrorName,
+from moto.stepfunctions.parser.asl.component.common.error_name.error_name import (
+    ErrorName,
 )
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
     FailureEvent,
@@ -39,6 +39,17 @@ INPUT_TYPES = ("CSV", "JSON", "JSONL", "MANIFEST")
 _DELIMITERS = {"COMMA": ",", "PIPE": "|", "SEMICOLON": ";", "SPACE": " ", "TAB": "\t"}
 _MOST_AT_A_TIME = 40  # AWS runs up to 10,000; threads of this process are fewer
 _MOST_BYTES = 256 * 1024
+
+
+def plain(state: dict[str, Any]) -> dict[str, Any]:
+    """A Distributed Map as moto's grammar has it: without readers, with a share as a float."""
+    processor = state["ItemProcessor"]
+    config = {**processor["ProcessorConfig"], "ExecutionType": "STANDARD"}
+    kept = {key: value for key, value in state.items() if key not in FIELDS}
+    share = kept.get("ToleratedFailurePercentage")
+    if isinstance(share, int):
+        kept["ToleratedFailurePercentage"] = float(share)
+    return {**kept, "ItemProcessor": {**processor, "ProcessorConfig": config}}
 
 
 class _Settings:
@@ -342,7 +353,7 @@ class _MapRun:
         raise FailureEventException(
             FailureEvent(
                 env=self.env,
-                error_name=CustomErrorName(error_name=error),
+                error_name=ErrorName(error_name=error),
                 event_type=HistoryEventType.MapRunFailed,
                 event_details=EventDetails(mapRunFailedEventDetails=details),
             )

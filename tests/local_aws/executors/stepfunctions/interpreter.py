@@ -8,7 +8,10 @@ definition before it is read, and given to the Map state afterwards (`distribute
 from __future__ import annotations
 
 import json
+import re
+import threading
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from . import calls, distributed, tasks
@@ -33,7 +36,7 @@ def _plain(node: Any) -> Any:
         return node
     if node.get("Type") == "Map" and ("ItemProcessor" in node or "Iterator" in node):
         if is_distributed(node):
-            node = {key: value for key, value in node.items() if key not in distributed.FIELDS}
+            node = distributed.plain(node)
         elif not node.get("MaxConcurrency") and "MaxConcurrencyPath" not in node:
             node = {**node, "MaxConcurrency": _MOST_INLINE}
     return {key: _plain(value) for key, value in node.items()}
@@ -69,6 +72,36 @@ def client_for(region: str, service: str, state_credentials: Any = None) -> Any:
     return calls.client(service, region, state_credentials.role_arn)
 
 
+# ── JSONPath ─────────────────────────────────────────────────────────────────────────────────────
+
+_INDEFINITE = re.compile(r"\.\.|\*|\?\(|\[[^\]'\"]*[:,][^\]]*\]")
+_path_lock = threading.Lock()
+
+
+@lru_cache(maxsize=512)
+def _parsed(path: str) -> Any:
+    from jsonpath_ng.ext import parse as parse_path
+
+    with _path_lock:
+        return parse_path(path)
+
+
+def extract(path: str, data: Any) -> Any:
+    """What is at a path: the one value of a definite path, the list of any other.
+
+    Raises:
+        NoSuchJsonPathError: a definite path leads nowhere.
+    """
+    from moto.stepfunctions.parser.asl.utils.json_path import NoSuchJsonPathError
+
+    found = [match.value for match in _parsed(path).find(data)]
+    if _INDEFINITE.search(path):
+        return found
+    if not found:
+        raise NoSuchJsonPathError(json_path=path, data=data)
+    return found[0]
+
+
 # ── JSONata ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -94,6 +127,33 @@ def evaluate(expression: str) -> Any:
         return _as_json(jsonata.Jsonata(expression).evaluate(None))
     except jsonata.JException as error:
         raise JSONataException("UNKNOWN", str(error)) from None
+
+
+def evaluate_string(component: Any, env: Any, original: Callable[[Any, Any], None]) -> None:
+    """Evaluate an expression of a state; one that cannot be is the state's error."""
+    from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, HistoryEventType
+    from moto.stepfunctions.parser.asl.component.common.error_name import failure_event
+    from moto.stepfunctions.parser.asl.component.common.error_name.error_name import (
+        ErrorName,
+    )
+    from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
+    from moto.stepfunctions.parser.asl.jsonata.jsonata import JSONataException
+
+    try:
+        original(component, env)
+    except JSONataException as error:
+        name = "States.QueryEvaluationError"
+        cause = f"The JSONata expression '{component.expression}' threw an error. {error.details}"
+        details = EvaluationFailedEventDetails(
+            error=name, cause=cause, state=env.next_state_name, location=env.next_field_name
+        )
+        event = failure_event.FailureEvent(
+            env=env,
+            error_name=ErrorName(error_name=name),
+            event_type=HistoryEventType.EvaluationFailed,
+            event_details=EventDetails(evaluationFailedEventDetails=details),
+        )
+        raise failure_event.FailureEventException(event) from None
 
 
 def _as_json(value: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import traceback
 from datetime import UTC, datetime
 from typing import Any
 
@@ -57,8 +58,10 @@ class _Worker(ExecutionWorker):
             super()._execution_logic()
         except Exception as error:
             run = self._execution_communication.execution
-            run.error, run.cause = "States.Runtime", f"{type(error).__name__}: {error}"
-            run.end(ExecutionStatus.FAILED)
+            if run.status == "RUNNING":
+                run.error, run.cause = "States.Runtime", f"{type(error).__name__}: {error}"
+                run.end(ExecutionStatus.FAILED)
+            traceback.print_exc()
 
 
 class _Communication(BaseExecutionWorkerCommunication):
@@ -126,15 +129,17 @@ class Run(Execution):
         self.stop_date = datetime.now(UTC)
         if status == ExecutionStatus.ABORTED:
             self.error, self.cause = self._stopped
-        with _ENDED:
-            self.exec_status = status
-            _ENDED.notify_all()
+        try:
+            self._log()
+        finally:
+            with _ENDED:
+                self.exec_status = status
+                _ENDED.notify_all()
         names = {"SUCCEEDED": "Succeeded", "TIMED_OUT": "TimedOut", "ABORTED": "Aborted"}
         self._tell(f"Executions{names.get(self.status, 'Failed')}", 1)
         milliseconds = 1000 * (self.stop_date - self.start_date).total_seconds()
         self._tell("ExecutionTime", milliseconds, "Milliseconds")
         self._emit(self.status)
-        self._log()
 
     def stop_now(self, error: str | None, cause: str | None) -> None:
         """Abort it, and wait until it has ended."""
@@ -153,7 +158,7 @@ class Run(Execution):
         """The events so far; those of failures have no member that is None."""
         env = self.exec_worker.env if self.exec_worker else None
         events = env.event_manager.get_event_history() if env else []
-        return [_without_none(event) for event in events]
+        return [{**_without_none(event), "type": str(event["type"].value)} for event in events]
 
     # How it tells of itself.
 
@@ -194,7 +199,7 @@ class Run(Execution):
         name = self.state_machine.name
         stream = f"states/{name}/{self.start_date:%Y-%m-%d-%H-%M}/{self.name[:8]}"
         lines = [
-            json.dumps(self._log_line(event, configuration.get("includeExecutionData", False)))
+            as_text(self._log_line(event, configuration.get("includeExecutionData", False)))
             for event in self.history()
             if _is_logged(event["type"], level)
         ]
@@ -205,7 +210,7 @@ class Run(Execution):
         hidden = () if with_data else ("input", "output", "parameters", "cause")
         return {
             "id": str(event["id"]),
-            "type": str(event["type"]),
+            "type": event["type"],
             "details": {key: item for key, item in details.items() if key not in hidden},
             "previous_event_id": str(event.get("previousEventId", 0)),
             "event_timestamp": str(_milliseconds(event["timestamp"])),

@@ -21,8 +21,8 @@ from moto.stepfunctions.parser.api import (
     TaskFailedEventDetails,
     TaskSubmittedEventDetails,
 )
-from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import (
-    CustomErrorName,
+from moto.stepfunctions.parser.asl.component.common.error_name.error_name import (
+    ErrorName,
 )
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
     FailureEvent,
@@ -42,10 +42,6 @@ from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 from . import calls, catalog
 
 _FIRST_LOOK, _LONGEST_LOOK = 0.05, 0.4
-
-
-class TimedOut(TimeoutError):
-    """A heartbeat that did not come."""
 
 
 class ServiceTask(base.StateTaskService):
@@ -106,6 +102,11 @@ class ServiceTask(base.StateTaskService):
             result = self._await_job(env, client, normalised_parameters, result)
         env.stack.append(result)
 
+    def _after_eval_execution(self, env: Any, *arguments: Any, **named: Any) -> None:
+        # Of an execution that has been stopped, nothing is told any more.
+        if env.is_running():
+            super()._after_eval_execution(env, *arguments, **named)
+
     # ── what a call waits for ────────────────────────────────────────────────────────────────────
 
     def _await_job(self, env: Any, client: Any, request: Any, response: Any) -> Any:
@@ -129,7 +130,7 @@ class ServiceTask(base.StateTaskService):
             stop_keys = catalog.filled(poll.stop_keys or poll.keys, request, response)
             with contextlib.suppress(ClientError):  # it may have ended in the meantime
                 _call(client, poll.stop, stop_keys)
-        raise TimeoutError
+        return None
 
     def _await_execution(self, env: Any, client: Any, arn: str) -> Any:
         """Wait for another state machine; `.sync:2` gives its output as JSON, `.sync` as text."""
@@ -149,7 +150,7 @@ class ServiceTask(base.StateTaskService):
             self._fail(env, "States.TaskFailed", to_json_str(result))
         with contextlib.suppress(ClientError):
             client.stop_execution(executionArn=arn)
-        raise TimeoutError
+        return None
 
     def _await_callback(self, env: Any) -> Any:
         """Wait for SendTaskSuccess or SendTaskFailure; a heartbeat that is late ends the wait."""
@@ -172,8 +173,8 @@ class ServiceTask(base.StateTaskService):
                     beats._next_heartbeat_event.clear()
                     last = time.monotonic()
                 elif time.monotonic() - last > heartbeat:
-                    raise TimedOut
-        raise TimeoutError
+                    raise TimeoutError
+        return None
 
     # ── how a call fails ─────────────────────────────────────────────────────────────────────────
 
@@ -219,7 +220,7 @@ class ServiceTask(base.StateTaskService):
         )
         return FailureEvent(
             env=env,
-            error_name=CustomErrorName(error_name=error),
+            error_name=ErrorName(error_name=error),
             event_type=HistoryEventType.TaskFailed,
             event_details=EventDetails(taskFailedEventDetails=details),
         )

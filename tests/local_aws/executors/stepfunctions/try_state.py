@@ -70,7 +70,9 @@ def _state(text: str) -> dict[str, Any]:
 
 
 def _run(call: Call, state: dict[str, Any], given: str) -> Any:
-    bare = {key: value for key, value in state.items() if key not in ("Retry", "Catch")}
+    bare = {key: value for key, value in state.items() if key not in ("Retry", "Catch", "Next")}
+    if "Next" in state:
+        bare["End"] = True
     name = account.new_id()
     arn = f"arn:aws:states:{call.region}:{call.account}:stateMachine:TestState-{name}"
     machine = SimpleNamespace(arn=arn, name=name, definition=json.dumps(bare), sm_type="STANDARD")
