@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-_ALL = ["server", "s3", "training", "endpoint", "athena", "firehose", "notebook"]
+_ALL = ["server", "s3", "training", "endpoint", "athena", "firehose", "stepfunctions", "notebook"]
 
 
 def main(names: list[str]) -> int:

@@ -79,6 +79,21 @@ def test_errors_are_named_by_service_and_exception(aws, action, parameters, erro
     assert "Status Code: 40" in found["cause"]
 
 
+def test_the_role_must_be_allowed_to_make_the_call(aws):
+    allow = {"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}
+    trust = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}}
+    iam = aws.client("iam")
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust | {"Action": "sts:*"}]})
+    role = iam.create_role(RoleName="reader", AssumeRolePolicyDocument=document)["Role"]
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    iam.put_role_policy(RoleName="reader", PolicyName="read", PolicyDocument=document)
+    aws.client("s3").create_bucket(Bucket="data")
+    states = {"A": task(f"{SDK}:s3:putObject", {"Bucket": "data", "Key": "k", "Body": "x"})}
+    found = execute(aws, machine(aws, states, roleArn=role["Arn"]))
+    assert found["error"] == "S3.S3Exception"
+    assert "not authorized to perform: s3:PutObject" in found["cause"]
+
+
 # ── optimized integrations ───────────────────────────────────────────────────────────────────────
 
 
@@ -205,7 +220,7 @@ def test_a_query_that_fails_says_why(aws):
     assert found["error"] == "States.TaskFailed"
     why = json.loads(found["cause"])["QueryExecution"]["Status"]
     assert why["State"] == "FAILED"
-    assert "nowhere" in why["StateChangeReason"]
+    assert "SCHEMA_NOT_FOUND" in why["StateChangeReason"]
 
 
 def processing(script, name="job", **more):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from .test_lambda import make
+from .test_lambda import make, wait_for
 from .test_stepfunctions import INVOKE, execute, history, machine, refused, run, task
 
 GET, LIST = "arn:aws:states:::s3:getObject", "arn:aws:states:::s3:listObjectsV2"
@@ -285,8 +285,6 @@ def test_a_stopped_execution_stops_its_items(aws):
         runs = client.list_map_runs(executionArn=started)["mapRuns"]
         found = [client.list_executions(mapRunArn=run["mapRunArn"]) for run in runs]
         return [child for page in found for child in page["executions"]]
-
-    from .test_lambda import wait_for
 
     wait_for(lambda: len(children()) == 2)
     client.stop_execution(executionArn=started)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fnmatch
 import json
 import os
 import threading
@@ -57,6 +58,46 @@ def _new_client(service: str, region: str, role_arn: str) -> Any:
         aws_session_token="offline",
         config=config,
     )
+
+
+# What a right is called, where it is not called as the operation.
+_RIGHTS = {
+    "lambda:Invoke": "lambda:InvokeFunction",
+    "s3:ListObjectsV2": "s3:ListBucket",
+    "s3:ListObjects": "s3:ListBucket",
+    "s3:HeadObject": "s3:GetObject",
+    "s3:HeadBucket": "s3:ListBucket",
+    "s3:CopyObject": "s3:PutObject",
+}
+
+
+def refuse_if_not_allowed(integration: Integration, role_arn: str) -> None:
+    """Refuse what no policy of the role allows on anything; resources are not looked at.
+
+    Raises:
+        ClientError: AccessDeniedException, as the service would answer.
+    """
+    from botocore.exceptions import ClientError
+
+    operation = integration.operation.name
+    name = f"{integration.operation.service_model.signing_name}:{operation}"
+    right = _RIGHTS.get(name, name)
+    role = identity.find_role(role_arn)
+    if role is None or any(_allows(each.content, right) for each in identity.statements_of(role)):
+        return
+    who = f"arn:aws:sts::{account.ACCOUNT_ID}:assumed-role/{role.name}/{_SESSION}"
+    message = f"User: {who} is not authorized to perform: {right} "
+    message += f"because no identity-based policy allows the {right} action"
+    error = {"Code": "AccessDeniedException", "Message": message}
+    answer = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 400, "RequestId": ""}}
+    raise ClientError(answer, operation)
+
+
+def _allows(statement: dict[str, Any], right: str) -> bool:
+    actions = statement.get("Action", [])
+    listed = [actions] if isinstance(actions, str) else actions
+    allowed = any(fnmatch.fnmatch(right.lower(), pattern.lower()) for pattern in listed)
+    return allowed and statement.get("Effect") == "Allow"
 
 
 # ── the request ──────────────────────────────────────────────────────────────────────────────────

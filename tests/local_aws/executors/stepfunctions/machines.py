@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ... import identity
@@ -19,7 +18,7 @@ def create(call: Call) -> dict[str, Any]:
     params = call.params
     kind = params.get("type", "STANDARD")
     definition.check(params["definition"], kind)
-    _check_role(params["roleArn"])
+    check_role(params["roleArn"])
     _check_logging(params.get("loggingConfiguration"))
     arn = f"arn:aws:states:{call.region}:{call.account}:stateMachine:{params['name']}"
     known = next((item for item in backend(call.region).state_machines if item.arn == arn), None)
@@ -40,7 +39,7 @@ def update(call: Call) -> dict[str, Any]:
     if params.get("definition"):
         definition.check(params["definition"], machine.type)
     if params.get("roleArn"):
-        _check_role(params["roleArn"])
+        check_role(params["roleArn"])
     _check_logging(params.get("loggingConfiguration"))
     return call.forward()
 
@@ -87,11 +86,9 @@ def backend(region: str) -> Any:
     return stepfunctions_parser_backends[account.ACCOUNT_ID][region]
 
 
-def _check_role(arn: str) -> None:
+def check_role(arn: str) -> None:
     """The role must exist and trust Step Functions."""
-    role = identity.find_role(arn)
-    trust = "" if role is None else json.dumps(role.assume_role_policy_document)
-    if _SERVICE not in trust:
+    if not identity.trusts(arn, _SERVICE):
         message = f"Neither the global service principal {_SERVICE}, nor the regional one is "
         message += f"authorized to assume the provided role {arn}."
         raise AWSError("AccessDeniedException", message)

@@ -5,7 +5,6 @@ Told of: CloudWatch (`AWS/States`), the default event bus, and the log group of 
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 import traceback
@@ -213,7 +212,7 @@ class Run(Execution):
             "type": event["type"],
             "details": {key: item for key, item in details.items() if key not in hidden},
             "previous_event_id": str(event.get("previousEventId", 0)),
-            "event_timestamp": str(_milliseconds(event["timestamp"])),
+            "event_timestamp": str(_milliseconds(datetime.fromisoformat(event["timestamp"]))),
             "execution_arn": self.exec_arn,
         }
 

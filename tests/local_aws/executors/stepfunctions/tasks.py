@@ -83,6 +83,7 @@ class ServiceTask(base.StateTaskService):
         client = calls.client(
             integration.service, resource_runtime_part.region, state_credentials.role_arn
         )
+        calls.refuse_if_not_allowed(integration, state_credentials.role_arn)
         asked = calls.request_of(integration, normalised_parameters)
         answered = _call(client, integration.operation.name, asked)
         if integration.optimized == "lambda" and answered.get("FunctionError"):

@@ -34,7 +34,7 @@ def try_state(call: Call) -> dict[str, Any]:
             raise not_implemented(call.service, f"TestState with {name}")
     state = _state(params["definition"])
     if params.get("roleArn"):
-        machines._check_role(params["roleArn"])
+        machines.check_role(params["roleArn"])
     elif state["Type"] == "Task":
         message = "A role is required to test a Task state: give its ARN in roleArn."
         raise AWSError("ValidationException", message)
