@@ -199,6 +199,10 @@ class LocalAWS:
         """Let the schedule of an EventBridge rule come round; none does so by itself."""
         self._control(f"fire?rule={rule}&region={region or self.region}")
 
+    def fire_trigger(self, trigger: str, region: str | None = None) -> None:
+        """Let the schedule of a Glue trigger come round; none does so by itself."""
+        self._control(f"fire-trigger?trigger={trigger}&region={region or self.region}")
+
     def inventory(self) -> dict[str, list[str]]:
         """What the account holds; see `inventory.take`."""
         from .inventory import take

@@ -166,6 +166,13 @@ def upload(folder: Path, location: S3Location, caller: str) -> list[S3Location]:
     return locations
 
 
+def bucket_names() -> list[str]:
+    """The names of the account's buckets."""
+    from moto.s3.models import s3_backends
+
+    return list(s3_backends[account.ACCOUNT_ID]["aws"].buckets)
+
+
 def _relative_path(key: str, prefix: str) -> str:
     if key == prefix:
         return key.rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""AWS Glue: moto keeps the Data Catalog, crawlers crawl, rules of data quality are evaluated.
+"""AWS Glue: moto keeps the Data Catalog; crawlers crawl, jobs run, data quality is evaluated.
 
 What would run something and is not carried out here is refused; moto would report it as done.
 """
@@ -9,16 +9,12 @@ from typing import NoReturn
 
 from ...errors import not_implemented
 from ...gateway import Call, handles
-from . import crawlers, quality
+from . import crawlers, jobs, quality, triggers, workflows
 
-__all__ = ["crawlers", "quality"]
+__all__ = ["crawlers", "jobs", "quality", "triggers", "workflows"]
 
 # moto answers these as if the run had succeeded, or would some day.
 _NOT_RUN = (
-    "StartJobRun",
-    "StartTrigger",
-    "StartWorkflowRun",
-    "StopWorkflowRun",
     "CreateSession",
     "CreateDevEndpoint",
     "CreateMLTransform",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -46,6 +47,12 @@ _ATTRIBUTES = {
     "Configuration": "configuration",
     "CrawlerSecurityConfiguration": "crawler_security_configuration",
 }
+
+# How a crawl went, as the crawler and the triggers that wait for it put it.
+_OUTCOMES = {"COMPLETED": "SUCCEEDED", "STOPPED": "CANCELLED", "FAILED": "FAILED"}
+
+# Called with region, crawler and outcome of each crawl that has ended.
+on_end: list[Callable[[str, str, str], None]] = []
 
 # (region, crawler name) -> its crawls, oldest first
 _crawls: dict[tuple[str, str], list[Crawl]] = account.table()
@@ -199,9 +206,8 @@ def _described(region: str, crawler: dict[str, Any]) -> dict[str, Any]:
 
 
 def _last_crawl(crawl: Crawl, name: str) -> dict[str, Any]:
-    statuses = {"COMPLETED": "SUCCEEDED", "STOPPED": "CANCELLED", "FAILED": "FAILED"}
     last = {
-        "Status": statuses[crawl.status],
+        "Status": _OUTCOMES[crawl.status],
         "LogGroup": _LOG_GROUP,
         "LogStream": name,
         "MessagePrefix": crawl.crawl_id,
@@ -216,17 +222,21 @@ def _last_crawl(crawl: Crawl, name: str) -> dict[str, Any]:
 @handles("glue", "StartCrawler")
 def start(call: Call) -> None:
     """Start a crawl."""
-    name = call.params["Name"]
-    crawler = _crawler(call.region, name)
-    latest = _latest(call.region, name)
+    begin(call.region, call.params["Name"])
+
+
+def begin(region: str, name: str) -> None:
+    """Start a crawl. Raises EntityNotFoundException, CrawlerRunningException."""
+    crawler = _crawler(region, name)
+    latest = _latest(region, name)
     if latest and latest.state != "READY":
         message = f"Crawler with name {name} has already started"
         raise AWSError("CrawlerRunningException", message)
-    log = LogStream(call.region, _LOG_GROUP, name, f"crawler {name}")
-    job = Job(name, call.region, status="RUNNING", failed="FAILED", log=log)
+    log = LogStream(region, _LOG_GROUP, name, f"crawler {name}")
+    job = Job(name, region, status="RUNNING", failed="FAILED", log=log)
     crawl = Crawl(account.new_id(), job, account.now())
-    _crawls.setdefault((call.region, name), []).append(crawl)
-    job.start(lambda _: _run(crawl, crawler, call.region))
+    _crawls.setdefault((region, name), []).append(crawl)
+    job.start(lambda _: _run(crawl, crawler, region))
 
 
 @handles("glue", "StopCrawler")
@@ -269,6 +279,8 @@ def _run(crawl: Crawl, crawler: Any, region: str) -> None:
         crawl.log("BENCHMARK", "Crawler has finished running and is in state READY")
         crawl.job.status = crawl.status
         crawl.state = "READY"
+        for listener in on_end:
+            listener(region, crawler.name, _OUTCOMES[crawl.status])
 
 
 def _crawl(crawl: Crawl, crawler: Any, region: str) -> None:
