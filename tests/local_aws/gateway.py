@@ -427,7 +427,13 @@ def _parse(
         "url_path": request.path,
         "url_params": uri_params,
     }
-    return parser.parse(parts) or {}
+    params = parser.parse(parts) or {}
+    members = model.input_shape.members if model.input_shape else {}
+    for name, shape in members.items():
+        # moto reads a list that a query string does not name as an empty one.
+        if shape.serialization.get("location") == "querystring" and params.get(name) == []:
+            del params[name]
+    return params
 
 
 def _serialize(call: Call, result: Any) -> Relayed:

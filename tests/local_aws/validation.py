@@ -24,6 +24,7 @@ _CODES = {
     "rekognition": "InvalidParameterException",
     "textract": "InvalidParameterException",
     "sqs": "InvalidParameterValue",
+    "sagemaker-featurestore-runtime": "ValidationError",
 }
 
 # S3 checks its own parameters, with codes of its own, and its model is looser than the service.
