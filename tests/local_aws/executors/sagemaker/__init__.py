@@ -5,12 +5,23 @@ half of the fields and know no instance type younger than 2021. What neither thi
 carries out is refused, and so is what moto would only pretend to do (`refused`).
 """
 
-from . import describe, endpoint_configs, endpoints, models, processing, refused, tags, training
+from . import (
+    describe,
+    endpoint_configs,
+    endpoints,
+    feature_groups,
+    models,
+    processing,
+    refused,
+    tags,
+    training,
+)
 
 __all__ = [
     "describe",
     "endpoint_configs",
     "endpoints",
+    "feature_groups",
     "models",
     "processing",
     "refused",

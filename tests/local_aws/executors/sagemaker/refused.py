@@ -18,7 +18,6 @@ PRETENDED = {
         "CreateCluster",
         "CreateCompilationJob",
         "CreateDomain",
-        "CreateFeatureGroup",
         "CreateHyperParameterTuningJob",
         "CreateNotebookInstance",
         "CreateTransformJob",
@@ -27,6 +26,8 @@ PRETENDED = {
     ],
     "sagemaker-runtime": ["InvokeEndpointAsync"],
 }
+
+_KEPT_HERE = ("Endpoint", "FeatureGroup", "FeatureMetadata", "Model", "TrainingJob")
 
 
 def refuse(call: Call) -> Any:
@@ -37,7 +38,7 @@ def refuse(call: Call) -> Any:
 @handles("sagemaker", "Search")
 def search(call: Call) -> Any:
     """Let moto search what it keeps; what is kept here it would not find."""
-    if call.params["Resource"] in ("Endpoint", "Model", "TrainingJob"):
+    if call.params["Resource"] in _KEPT_HERE:
         raise only_here(f"Search for the resource {call.params['Resource']}")
     return call.relay()
 
