@@ -559,15 +559,11 @@ def test_what_is_not_crawled_says_so(lake):
         make(lake, Targets={})
 
 
-def test_runs_that_nothing_carries_out_are_refused(lake):
-    glue = lake.client("glue")
-    command = {"Name": "glueetl", "ScriptLocation": f"s3://{BUCKET}/x.py"}
-    glue.create_job(Name="job", Role=ROLE, Command=command)
+def test_sessions_that_nothing_carries_out_are_refused(lake):
     with refused("NotImplemented"):
-        glue.start_job_run(JobName="job")
-    glue.create_workflow(Name="flow")
-    with refused("NotImplemented"):
-        glue.start_workflow_run(Name="flow")
+        lake.client("glue").create_session(
+            Id="session", Role=ROLE, Command={"Name": "glueetl", "PythonVersion": "3"}
+        )
 
 
 def test_reset_while_crawling(lake):

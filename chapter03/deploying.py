@@ -1,0 +1,82 @@
+"""Roles, made and removed; and the patience that a new role needs.
+
+A role exists as soon as IAM says so, but the other services hear of it some seconds later. Until
+then they refuse it, which looks like a mistake and is none.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+# How services say that they do not know the role yet.
+_TOO_NEW = (
+    "cannot be assumed",
+    "unable to assume",
+    "is not authorized",
+    "permissions on role",
+    "role does not have permissions",  # to send to a function's destination
+)
+
+
+def create_role(
+    iam: Any, name: str, service: str, policy: dict[str, Any], tags: dict[str, str]
+) -> str:
+    """Create a role with one policy that a service of AWS may take on; return its ARN.
+
+    Args:
+        iam: a boto3 client of IAM.
+        name: of the role, and of its policy.
+        service: such as `lambda` or `firehose`.
+        policy: what the role may do.
+        tags: of the role.
+    """
+    principal = {"Service": f"{service}.amazonaws.com"}
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    trust = {"Version": "2012-10-17", "Statement": [statement]}
+    role = iam.create_role(
+        RoleName=name,
+        AssumeRolePolicyDocument=json.dumps(trust),
+        Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+    )
+    iam.put_role_policy(RoleName=name, PolicyName=name, PolicyDocument=json.dumps(policy))
+    return role["Role"]["Arn"]
+
+
+def delete_role(iam: Any, name: str) -> None:
+    """Delete a role that `create_role` has made."""
+    iam.delete_role_policy(RoleName=name, PolicyName=name)
+    iam.delete_role(RoleName=name)
+
+
+def once_the_role_works(
+    call: Callable[..., Any],
+    *,
+    poll_seconds: float = 2.0,
+    timeout_seconds: float = 60,
+    **params: Any,
+) -> Any:
+    """Make a call; try again while the role in it is too new for the service.
+
+    Args:
+        call: such as `lambda_.create_function`.
+        poll_seconds: how long to wait between two tries.
+        timeout_seconds: how long to go on trying.
+        params: of the call.
+
+    Raises:
+        botocore.exceptions.ClientError: what the service refuses for another reason, or too long.
+    """
+    until = time.monotonic() + timeout_seconds
+    while True:
+        try:
+            return call(**params)
+        except ClientError as error:
+            too_new = any(words in str(error).lower() for words in _TOO_NEW)
+            if not too_new or time.monotonic() > until:
+                raise
+        time.sleep(poll_seconds)
