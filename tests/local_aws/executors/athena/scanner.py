@@ -59,9 +59,8 @@ class Scanner:
     def string(self) -> str:
         """A text in quotes."""
         single, double = self._match(_STRING, "STRING").groups()
-        if single is not None:
-            return re.sub(r"\\(.)", r"\1", single.replace("''", "'"))
-        return double
+        text = double.replace('""', '"') if single is None else single.replace("''", "'")
+        return re.sub(r"\\(.)", r"\1", text)
 
     def group(self) -> str:
         """What stands in a pair of parentheses."""
