@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -779,3 +782,30 @@ class TestOfflineStore:
 def test_belongs_to_the_inventory(store):
     store.create()
     assert store.aws.inventory()["sagemaker list_feature_groups"] == ["delays"]
+
+
+def test_serves_the_sdk(aws, tmp_path):
+    flow = Path(__file__).with_name("feature_store_flow.py")
+    finished = subprocess.run(
+        [sys.executable, str(flow), str(tmp_path / "found.json")],
+        cwd=tmp_path,
+        env=aws.environ,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert finished.returncode == 0, finished.stderr[-4000:]
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["status"] == "Created" and found["groups"] == ["sdk-delays"]
+    assert (found["online"]["flights"], found["online"]["late"]) == ("11", "0.75")
+    assert [(row["airport"], row["flights"], row["late"]) for row in found["rows"]] == [
+        ("EWR", 12, None),
+        ("JFK", 10, 0.25),
+        ("LGA", 7, 0.5),
+        ("JFK", 11, 0.75),
+    ]
+    # JFK's second record happened after the time that the base table asks for.
+    joined = [(row["airport"], row["label"], row["flights.1"]) for row in found["dataset"]]
+    assert joined == [("JFK", 0, 10), ("LGA", 1, 7)]
+    unknown = [each for each in aws.journal() if each["status"] >= 500]
+    assert unknown == []
