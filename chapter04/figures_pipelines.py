@@ -7,19 +7,17 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from PIL import Image, UnidentifiedImageError
 
 # Okabe and Ito's colours, by what a state does.
 COLOURS = {"Task": "#0072B2", "Parallel": "#CC79A7", "Map": "#E69F00", "other": "#555555"}
-_KINDS = {"TaskState": "Task", "ParallelState": "Parallel", "MapState": "Map"}
 
 
-def contact_sheet(folder: Path, columns: int = 7) -> Figure:
+def contact_sheet(folder: Path, columns: int = 7) -> None:
     """All files of a folder as small pictures; one that is none is shown as an empty frame."""
     paths = sorted(folder.iterdir())
     rows = -(-len(paths) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(7.2, 1.35 * rows))
+    _, axes = plt.subplots(rows, columns, figsize=(7.2, 1.35 * rows))
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, path in zip(axes.flat, paths, strict=False):
@@ -32,10 +30,9 @@ def contact_sheet(folder: Path, columns: int = 7) -> Figure:
             axis.set(xticks=[], yticks=[], facecolor="#F3F3F3", aspect="equal")
             axis.grid(False)
             axis.text(0.5, 0.5, "?", ha="center", va="center", transform=axis.transAxes)
-    return figure
 
 
-def timeline(times: pd.DataFrame, title: str) -> Figure:
+def timeline(times: pd.DataFrame, title: str) -> None:
     """When each state ran: a line for each state, a bar for each time it was entered.
 
     Args:
@@ -44,9 +41,10 @@ def timeline(times: pd.DataFrame, title: str) -> Figure:
     """
     order = times.groupby("state", sort=False)["begin"].min().sort_values().index
     places = {name: place for place, name in enumerate(order)}
-    figure, axis = plt.subplots(figsize=(7.2, 0.19 * len(places) + 0.9))
+    _, axis = plt.subplots(figsize=(7.2, 0.19 * len(places) + 0.9))
+    kinds = times["type"].where(times["type"].isin(COLOURS), "other")
     shown = max(times["end"].max() / 400, 1e-3)  # what is shorter would not be seen
-    for kind, rows in times.assign(kind=times["type"].map(_KINDS).fillna("other")).groupby("kind"):
+    for kind, rows in times.assign(kind=kinds).groupby("kind"):
         axis.barh(
             [places[name] for name in rows["state"]],
             np.maximum(rows["end"] - rows["begin"], shown),
@@ -60,17 +58,16 @@ def timeline(times: pd.DataFrame, title: str) -> Figure:
     axis.set(xlabel="seconds since the start", title=title)
     axis.invert_yaxis()
     axis.grid(axis="y", visible=False)
-    axis.legend(loc="lower left", ncols=2)
-    return figure
+    axis.legend(loc="lower left", ncols=4)
 
 
-def scores(table: pd.DataFrame) -> Figure:
+def scores(table: pd.DataFrame) -> None:
     """What the service says of each document against what people said of it.
 
     Args:
         table: columns `positive`, `negative` (scores in [0, 1]) and `opinion`.
     """
-    figure, axis = plt.subplots(figsize=(5.2, 3.2))
+    _, axis = plt.subplots(figsize=(5.2, 3.2))
     marks = {"positive": ("o", "#0072B2"), "negative": ("X", "#D55E00")}
     for opinion, (marker, colour) in marks.items():
         some = table[table["opinion"] == opinion]
@@ -85,10 +82,9 @@ def scores(table: pd.DataFrame) -> Figure:
         title="Above the line the service calls a text positive",
     )
     axis.legend()
-    return figure
 
 
-def search_results(folder: Path, queries: pd.DataFrame, side: int = 256) -> Figure:
+def search_results(folder: Path, queries: pd.DataFrame, side: int = 256) -> None:
     """Tiles that were asked for, and below each the tile that was found.
 
     Args:
@@ -96,7 +92,7 @@ def search_results(folder: Path, queries: pd.DataFrame, side: int = 256) -> Figu
         queries: columns `key`, `row`, `column`, `found_key`, `found_row`, `found_column`.
         side: of the squares that the tiles were cut out of, in pixels.
     """
-    figure, axes = plt.subplots(2, len(queries), figsize=(7.2, 2.5))
+    _, axes = plt.subplots(2, len(queries), figsize=(7.2, 2.5))
     for place, query in enumerate(queries.itertuples()):
         right = query.key == query.found_key
         for axis, tile in (
@@ -112,7 +108,6 @@ def search_results(folder: Path, queries: pd.DataFrame, side: int = 256) -> Figu
             spine.set(visible=True, color="#009E73" if right else "#D55E00", linewidth=2.5)
     axes[0, 0].set_ylabel("asked")
     axes[1, 0].set_ylabel("found")
-    return figure
 
 
 def _tile(folder: Path, key: str, row: int, column: int, side: int) -> np.ndarray:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
 from collections import Counter
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pandas as pd
 
 _VALUE = re.compile(r"\$\{(\w+)\}")
@@ -88,6 +91,11 @@ def upload(s3: Any, folder: Path, bucket: str) -> int:
     for path in files:
         s3.upload_file(str(path), bucket, path.relative_to(folder).as_posix())
     return len(files)
+
+
+def read_table(s3: Any, bucket: str, key: str) -> pd.DataFrame:
+    """A Parquet table of the bucket."""
+    return pd.read_parquet(BytesIO(s3.get_object(Bucket=bucket, Key=key)["Body"].read()))
 
 
 def run(client: Any, machine_arn: str, given: dict[str, Any], poll_seconds: float = 1.0) -> str:
@@ -170,3 +178,14 @@ def _entry_of(event: dict[str, Any], name: str, by_id: dict[int, dict[str, Any]]
         if details and details["name"] == name:
             return event["id"]
     return 0
+
+
+def delete_logs(function: str, jobs: list[str]) -> None:
+    """Delete the log group of a function and the log streams of processing jobs."""
+    logs, group = boto3.client("logs"), "/aws/sagemaker/ProcessingJobs"
+    with contextlib.suppress(logs.exceptions.ResourceNotFoundException):  # it was never invoked
+        logs.delete_log_group(logGroupName=f"/aws/lambda/{function}")
+    for job in jobs:
+        found = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")
+        for stream in found["logStreams"]:
+            logs.delete_log_stream(logGroupName=group, logStreamName=stream["logStreamName"])

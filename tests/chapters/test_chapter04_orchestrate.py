@@ -13,13 +13,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from tests.chapters.loading import ROOT, load
 from PIL import Image
+from sklearn.neighbors import KNeighborsClassifier
+
+from tests.chapters.loading import ROOT, load
 
 CHAPTER = ROOT / "chapter04"
 ITEMS = CHAPTER / "data/items"
 
 admit = load("chapter04", "admit_lambda")
+judging = load("chapter04", "judging")
 pipelines = load("chapter04", "pipelines")
 figures = load("chapter04", "figures_pipelines")
 preprocess_text = load("chapter04", "preprocess_text")
@@ -313,6 +316,29 @@ def test_the_upload_keeps_the_paths(tmp_path):
     (tmp_path / "a/b.txt").write_text("")
     assert pipelines.upload(s3, tmp_path, "bucket") == 1
     assert sent == [("bucket", "a/b.txt")]
+
+
+# ── judging ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_tile_finds_its_own_picture():
+    rows = [
+        {"key": key, "row": 0, "column": column, "colour": colour + column / 10, "noise": 5.0}
+        for key, colour in (("a", 0.0), ("b", 1.0))
+        for column in range(4)
+    ]
+    found = judging.search(pd.DataFrame(rows), ["colour", "noise"])
+    assert list(found["key"]) == ["a", "a", "b", "b"]
+    assert found["right"].all()
+    assert list(found["found_column"]) == [1, 1, 1, 1]
+    with pytest.raises(ValueError, match="two columns of tiles"):
+        judging.search(pd.DataFrame(rows)[lambda table: table["column"] == 0], ["colour"])
+
+
+def test_one_is_left_out():
+    target = pd.Series(["x"] * 5 + ["y"] * 5)
+    features = pd.DataFrame({"a": [0.0, 0.1, 0.2, 0.1, 0.0, 1.0, 1.1, 0.9, 1.0, 0.0]})
+    assert judging.leave_one_out(KNeighborsClassifier(1), features, target) == 0.9
 
 
 # ── figures ──────────────────────────────────────────────────────────────────────────────────────
