@@ -340,6 +340,17 @@ def test_a_function_is_named_by_its_arn_or_not_at_all(aws):
     assert (found["status"], found["error"]) == ("FAILED", "Lambda.ResourceNotFoundException")
 
 
+def test_an_execution_is_stopped_while_a_function_runs(aws):
+    make(aws, "import time\ndef handler(event, context):\n    time.sleep(20)", Timeout=30)
+    states = {"Slow": task(INVOKE, {"FunctionName": "function", "Payload": {}})}
+    client, arn = aws.client("stepfunctions"), machine(aws, states)
+    started = client.start_execution(stateMachineArn=arn)["executionArn"]
+    wait_for(lambda: any(event["type"] == "TaskStarted" for event in history(aws, started)))
+    client.stop_execution(executionArn=started)
+    assert client.describe_execution(executionArn=started)["status"] == "ABORTED"
+    assert history(aws, started)[-1]["type"] == "ExecutionAborted"
+
+
 def test_a_task_times_out(aws):
     make(aws, "import time\ndef handler(event, context):\n    time.sleep(20)", Timeout=30)
     states = {

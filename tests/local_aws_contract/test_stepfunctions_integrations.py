@@ -8,6 +8,8 @@ import time
 import pytest
 
 from .sagemaker_help import BUCKET, SKLEARN, SageMaker
+from .test_glue_jobs import BUCKET as LAKE
+from .test_glue_jobs import shell
 from .test_lambda import ROLE, make, wait_for
 from .test_stepfunctions import ended, execute, history, machine, refused, run, task
 
@@ -274,6 +276,32 @@ def test_a_job_ends_with_the_execution_that_waits_for_it(aws):
     assert ended(aws, started)["status"] == "ABORTED"
     job = sagemaker.processing("job")
     assert job["ProcessingJobStatus"] == "Stopped"
+
+
+def glue_job(aws, script, **more):
+    """A task that runs a Python shell job and waits for it."""
+    aws.client("s3").create_bucket(Bucket=LAKE)
+    name = shell(aws, script)
+    parameters = {"JobName": name, "Arguments": {"--day.$": "$.day"}}
+    return task(f"{OPTIMIZED}glue:startJobRun.sync", parameters, **more)
+
+
+def test_a_glue_job_is_waited_for(aws):
+    output = run(aws, {"A": glue_job(aws, "import sys; print(sys.argv[1:])")}, {"day": "monday"})
+    assert (output["JobName"], output["JobRunState"]) == ("shell", "SUCCEEDED")
+    assert output["Arguments"]["--day"] == "monday"
+    assert isinstance(output["CompletedOn"], int)
+
+
+def test_a_glue_job_that_fails_is_caught(aws):
+    catch = [{"ErrorEquals": ["States.TaskFailed"], "ResultPath": "$.why", "Next": "B"}]
+    states = {
+        "A": glue_job(aws, "raise ValueError('no flights')", Catch=catch),
+        "B": {"Type": "Succeed"},
+    }
+    cause = json.loads(run(aws, states, {"day": "monday"})["why"]["Cause"])
+    assert cause["JobRunState"] == "FAILED"
+    assert "no flights" in cause["ErrorMessage"]
 
 
 # ── Express workflows, and one state alone ───────────────────────────────────────────────────────

@@ -26,6 +26,7 @@ from ...logs import LogStream
 # execution ARN -> execution, for all that this package has started
 _runs: dict[str, Run] = account.table()
 _ENDED = threading.Condition()
+_SECONDS_TO_STOP = 1.0
 _FAILURES = ("Failed", "TimedOut", "Aborted")
 
 
@@ -100,6 +101,7 @@ class Run(Execution):
             input_data=given,
         )
         self._stopped: tuple[str | None, str | None] = (None, None)
+        self._has_ended = threading.Lock()  # taken by the first who ends it
         _runs[arn] = self
 
     # What moto calls while it starts an execution.
@@ -124,7 +126,9 @@ class Run(Execution):
         super().start()
 
     def end(self, status: Any) -> None:
-        """Set the final state, and tell of it."""
+        """Set the final state, once, and tell of it."""
+        if not self._has_ended.acquire(blocking=False):
+            return
         self.stop_date = datetime.now(UTC)
         if status == ExecutionStatus.ABORTED:
             self.error, self.cause = self._stopped
@@ -141,12 +145,13 @@ class Run(Execution):
         self._emit(self.status)
 
     def stop_now(self, error: str | None, cause: str | None) -> None:
-        """Abort it, and wait until it has ended."""
+        """Abort it. A state that is busy is not waited for: what it still does is not looked at."""
         self._stopped = (error, cause)
         while self.status == "RUNNING" and self.exec_worker.env is None:
             time.sleep(0.005)
         self.stop(stop_date=datetime.now(UTC), error=error, cause=cause)
-        self.wait(10)
+        if not self.wait(_SECONDS_TO_STOP):
+            self.end(ExecutionStatus.ABORTED)
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until it has ended; whether it has."""
@@ -157,7 +162,22 @@ class Run(Execution):
         """The events so far; those of failures have no member that is None."""
         env = self.exec_worker.env if self.exec_worker else None
         events = env.event_manager.get_event_history() if env else []
-        return [{**_without_none(event), "type": str(event["type"].value)} for event in events]
+        found = [{**_without_none(event), "type": str(event["type"].value)} for event in events]
+        if self.status == "ABORTED" and not any(e["type"] == "ExecutionAborted" for e in found):
+            found.append(self._aborted(len(found) + 1))
+        return found
+
+    def _aborted(self, number: int) -> dict[str, Any]:
+        """The last event of an execution whose state was still busy when it was stopped."""
+        return {
+            "type": "ExecutionAborted",
+            "id": number,
+            "previousEventId": 0,
+            "timestamp": self.stop_date.isoformat(),
+            "executionAbortedEventDetails": _without_none(
+                {"error": self.error, "cause": self.cause}
+            ),
+        }
 
     # How it tells of itself.
 
