@@ -22,6 +22,7 @@ _TOO_NEW = (
     "cannot be assumed",
     "unable to assume",
     "is not authorized",
+    "authorized to assume",  # Step Functions: neither of its principals is
     "permissions on role",
     "role does not have permissions",  # to send to a function's destination
 )
