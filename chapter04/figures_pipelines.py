@@ -32,15 +32,16 @@ def contact_sheet(folder: Path, columns: int = 7) -> None:
             axis.text(0.5, 0.5, "?", ha="center", va="center", transform=axis.transAxes)
 
 
-def timeline(times: pd.DataFrame, title: str) -> None:
+def timeline(times: pd.DataFrame, order: list[str], title: str) -> None:
     """When each state ran: a line for each state, a bar for each time it was entered.
 
     Args:
         times: as `pipelines.state_times` gives it.
+        order: the names of the states, from top to bottom; those that never ran are left out.
         title: the finding.
     """
-    order = times.groupby("state", sort=False)["begin"].min().sort_values().index
-    places = {name: place for place, name in enumerate(order)}
+    ran = set(times["state"])
+    places = {name: place for place, name in enumerate(name for name in order if name in ran)}
     _, axis = plt.subplots(figsize=(7.2, 0.19 * len(places) + 0.9))
     kinds = times["type"].where(times["type"].isin(COLOURS), "other")
     shown = max(times["end"].max() / 400, 1e-3)  # what is shorter would not be seen
@@ -54,7 +55,7 @@ def timeline(times: pd.DataFrame, title: str) -> None:
             alpha=0.55,
             label=kind,
         )
-    axis.set_yticks(range(len(places)), order, fontsize=7)
+    axis.set_yticks(range(len(places)), list(places), fontsize=7)
     axis.set(xlabel="seconds since the start", title=title)
     axis.invert_yaxis()
     axis.grid(axis="y", visible=False)

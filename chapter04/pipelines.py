@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections import Counter
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,19 @@ def load_definition(path: str | Path, **values: str) -> str:
         raise DefinitionError(f"{path}: there is no value for ${{{error.args[0]}}}") from None
     except ValueError as error:
         raise DefinitionError(f"{path}: {error}") from None
+
+
+def state_names(definition: str) -> list[str]:
+    """All states of a definition, those within a map or a branch after the state they are in."""
+
+    def walk(machine: dict[str, Any]) -> Iterator[str]:
+        for name, state in machine["States"].items():
+            yield name
+            inner = [state["ItemProcessor"]] if "ItemProcessor" in state else []
+            for part in [*state.get("Branches", []), *inner]:
+                yield from walk(part)
+
+    return list(walk(json.loads(definition)))
 
 
 def role_policy(bucket: str, function_arn: str, processing_role: str) -> dict[str, Any]:

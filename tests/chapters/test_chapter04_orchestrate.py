@@ -233,6 +233,13 @@ def test_the_definition_is_filled_in():
         pipelines.load_definition(CHAPTER / "pipeline.asl.json", Bucket="b")
 
 
+def test_the_states_are_named_in_the_order_of_the_definition():
+    names = pipelines.state_names((CHAPTER / "pipeline.asl.json").read_text())
+    assert names[:4] == ["Enrich", "List documents", "Each document", "Admit document"]
+    assert names[-1] == "Report"
+    assert len(names) == len(set(names)) == 28
+
+
 def test_a_definition_that_is_no_json_says_where(tmp_path):
     (tmp_path / "bad.json").write_text('{"a": }')
     with pytest.raises(pipelines.DefinitionError, match="bad.json: .*column 7"):
@@ -346,7 +353,7 @@ def test_one_is_left_out():
 
 def test_the_figures_are_drawn():
     figures.contact_sheet(ITEMS / "pictures")
-    figures.timeline(pipelines.state_times(HISTORY), "A finding")
+    figures.timeline(pipelines.state_times(HISTORY), ["A", "never ran"], "A finding")
     table = pd.DataFrame({"positive": [0.9, 0.1], "negative": [0.1, 0.9]})
     figures.scores(table.assign(opinion=["positive", "negative"]))
     key = "pictures/coffee.jpg"
