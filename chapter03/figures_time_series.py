@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.dates import ConciseDateFormatter, DateFormatter, DayLocator
-from matplotlib.ticker import PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
 GOOD, BASELINE, PAST, NOTE = "#0072B2", "#E69F00", "#8C8C8C", "#D55E00"
 PERCENT = PercentFormatter(1, decimals=0)
@@ -27,9 +27,9 @@ def two_weeks(series: pd.Series, start: str, title: str) -> None:
     axes.plot(series.shift(168).loc[shown.index], color=PAST, linewidth=1.2, label="a week before")
     axes.plot(shown, color=NOTE, linewidth=1.6, label="this hour")
     axes.xaxis.set_major_locator(DayLocator(interval=2))
-    axes.xaxis.set_major_formatter(DateFormatter("%a %d %b"))
+    axes.xaxis.set_major_formatter(DateFormatter("%a %d"))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    axes.set(title=title, xlabel="day", ylabel="vehicles an hour")
+    axes.set(title=title, xlabel=f"day of {first:%B %Y}", ylabel="vehicles an hour")
     axes.set_ylim(0, 1.2 * shown.max())
     axes.legend(loc="upper right", ncols=2)
 
@@ -70,7 +70,14 @@ def backtest(
         past, test = fold.origin - series.index[0], fold.end - fold.origin
         learn = bars.barh(place, past, left=series.index[0], height=0.6, color="#CFCFCF")
         ahead = bars.barh(place, test, left=fold.origin, height=0.6, color=GOOD)
-    bars.legend([learn, ahead], ["learns from", "forecasts"], loc="upper right", ncols=2)
+    # What all folds have learned from is cut short, so that there is room for where they differ.
+    bars.set_xlim(folds[0].origin - pd.Timedelta(weeks=26), folds[-1].end + pd.Timedelta(weeks=1))
+    bars.legend(
+        [learn, ahead],
+        [f"learns (from {series.index[0]:%B %Y} on)", "forecasts"],
+        loc="upper right",
+        ncols=2,
+    )
     bars.set_ylim(len(folds) - 0.4, -2.2)
     bars.set_yticks(range(len(folds)), [str(each + 1) for each in range(len(folds))])
     bars.set(title=title, ylabel="fold")
@@ -93,6 +100,8 @@ def families(errors: Mapping[str, pd.DataFrame], baseline: pd.Series, title: str
     _, panels = plt.subplots(1, len(errors), figsize=(7.2, 3.8), sharey=True, squeeze=False)
     for axes, (name, table) in zip(panels[0], errors.items(), strict=True):
         for place, column in enumerate(table):
+            if table[column].isna().all():
+                axes.annotate("not tried", (0.01, place), color=PAST, va="center", fontsize=9)
             axes.plot(table[column], [place] * len(table), "o", color=GOOD, alpha=0.35)
             axes.plot(table[column].mean(), place, "|", color=GOOD, markersize=20, mew=3)
         axes.axvline(baseline.mean(), color=BASELINE, linestyle="--", zorder=0)
@@ -103,6 +112,7 @@ def families(errors: Mapping[str, pd.DataFrame], baseline: pd.Series, title: str
         axes.set_yticks(range(table.shape[1]), list(table))
         axes.set_ylim(table.shape[1] - 0.5, -0.8)
         axes.set_xlim(0, None)
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(PERCENT)
         axes.set(xlabel="error (WAPE)")
         axes.set_title(name, fontweight="normal", fontsize=10)
@@ -112,10 +122,13 @@ def families(errors: Mapping[str, pd.DataFrame], baseline: pd.Series, title: str
 def by_horizon(errors: pd.DataFrame, colours: Mapping[str, str], title: str) -> None:
     """Draw the error over the hours ahead (the index), a line a column in its colour."""
     _, axes = plt.subplots()
+    last = errors.iloc[-1].rank()
     for name in errors:
         axes.plot(errors[name], "o-", color=colours[name], markersize=5)
+        # The lowest name stands a little below its line, the others above theirs.
+        lift = -5 if last[name] == 1 else 4
         axes.annotate(
-            name, (errors.index[-1], errors[name].iloc[-1]), xytext=(8, 0),
+            name, (errors.index[-1], errors[name].iloc[-1]), xytext=(8, lift),
             textcoords="offset points", va="center", color=colours[name], fontsize=9,
         )  # fmt: skip
     axes.set_xticks(errors.index)

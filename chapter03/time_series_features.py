@@ -7,7 +7,7 @@ an hour may use what was measured 24 hours before it and earlier, and nothing la
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,9 +117,12 @@ def expanding(series: pd.Series, horizon: int) -> pd.DataFrame:
     """
     if horizon > WEEK:
         raise SeriesError(f"last week's hour is not known {horizon} hours ahead; at most {WEEK}")
-    groups = series.groupby(hour_of_week(series.index))
-    mean = groups.transform(lambda hour: hour.shift(1).expanding().mean())
-    return pd.DataFrame({"mean_of_hour": mean})
+    hours = hour_of_week(series.index)
+    # Sums up to an hour less its own value: what its earlier weeks add up to.
+    values, measured = series.fillna(0), series.notna().astype(int)
+    total = values.groupby(hours).cumsum() - values
+    count = measured.groupby(hours).cumsum() - measured
+    return pd.DataFrame({"mean_of_hour": total / count.where(count > 0)})
 
 
 def calendar(index: pd.DatetimeIndex, holidays: Iterable[pd.Timestamp]) -> pd.DataFrame:
@@ -294,3 +297,91 @@ def judge(said: pd.Series, series: pd.Series, fold: Fold) -> dict[str, object]:
     actual = series.loc[said.index]
     past = series[series.index < fold.origin]
     return {"origin": fold.origin, "wape": wape(actual, said), "mase": mase(actual, said, past)}
+
+
+def compare(
+    model: RegressorMixin,
+    tables: Mapping[str, pd.DataFrame],
+    series: pd.Series,
+    folds: Sequence[Fold],
+) -> pd.DataFrame:
+    """WAPE of the same model on several tables of features: a row a fold, a column a table."""
+    return pd.DataFrame(
+        {name: backtest(model, table, series, folds)["wape"] for name, table in tables.items()}
+    )
+
+
+def judge_folds(said: pd.Series, series: pd.Series, folds: Sequence[Fold]) -> pd.DataFrame:
+    """WAPE and MASE of a forecast that needs no fitting, in each fold, by its origin."""
+    rows = [
+        judge(said[(said.index >= fold.origin) & (said.index < fold.end)], series, fold)
+        for fold in folds
+    ]
+    return pd.DataFrame(rows).set_index("origin")
+
+
+def promised_and_live(
+    model: RegressorMixin, build: Builder, series: pd.Series, fold: Fold, horizon: int
+) -> tuple[float, float]:
+    """WAPE with features made from the whole history, and with those that each day really had.
+
+    The second forecasts `horizon` hours at a time, as production does; the model is the same.
+    """
+    features = build(series).astype(float)
+    promised = judge(forecast(model, features, series, fold), series, fold)["wape"]
+    origins = pd.date_range(fold.origin, fold.end, freq=horizon * HOUR, inclusive="left")
+    then = live(build, series, origins, horizon)
+    features.loc[then.index.intersection(features.index)] = then
+    return promised, judge(forecast(model, features, series, fold), series, fold)["wape"]
+
+
+def random_split_promises(
+    model: RegressorMixin,
+    features: pd.DataFrame,
+    series: pd.Series,
+    folds: Sequence[Fold],
+    seed: int = 0,
+) -> pd.Series:
+    """The WAPE that a tenth of the past, drawn at random, would have promised at each origin."""
+    random = np.random.default_rng(seed)
+    promises = {}
+    for fold in folds:
+        past = series[series.index < fold.origin].dropna()
+        drawn = random.random(len(past)) < 0.1
+        learned, held_out = past[~drawn], past[drawn]
+        fitted = clone(model).fit(features.loc[learned.index], learned)
+        said = fitted.predict(features.loc[held_out.index])
+        promises[fold.origin] = wape(held_out, said)
+    return pd.Series(promises, name="wape")
+
+
+# ------------------------------------------------------------------------- one model an hour ahead
+
+
+def direct_errors(
+    model: RegressorMixin, known: pd.DataFrame, series: pd.Series, fold: Fold, hours: Iterable[int]
+) -> pd.Series:
+    """WAPE by hours ahead, of a model each: `known` columns and the last two counts that it has."""
+    errors = {}
+    for ahead in hours:
+        last = lags(series, sorted({ahead, ahead + 1, DAY, WEEK}), ahead)
+        said = forecast(model, known.join(last), series, fold)
+        errors[ahead] = judge(said, series, fold)["wape"]
+    return pd.Series(errors)
+
+
+def stale_errors(
+    model: RegressorMixin, known: pd.DataFrame, series: pd.Series, fold: Fold, hours: Iterable[int]
+) -> pd.Series:
+    """WAPE by hours ahead, of one model that learned from the hour before.
+
+    So many hours ahead, that hour is not there yet: it gets the last one that is.
+    """
+    past = series[series.index < fold.origin].dropna()
+    fitted = clone(model).fit(known.assign(last=series.shift(1)).loc[past.index], past)
+    test = known[(known.index >= fold.origin) & (known.index < fold.end)]
+    errors = {}
+    for ahead in hours:
+        said = fitted.predict(test.assign(last=series.shift(ahead)))
+        errors[ahead] = wape(series.loc[test.index], said)
+    return pd.Series(errors)
