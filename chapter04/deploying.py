@@ -21,6 +21,7 @@ RUNTIME = "python3.13"
 _TOO_NEW = (
     "cannot be assumed",
     "unable to assume",
+    "could not assume role",  # SageMaker
     "is not authorized",
     "authorized to assume",  # Step Functions: neither of its principals is
     "permissions on role",
