@@ -724,6 +724,18 @@ def run_distributed_map(self: Any, env: Any) -> None:
 
 @_replaces(
     "stepfunctions",
+    f"{_ASL}.component.state.choice.state_choice",
+    "StateChoice._eval_state",
+    *("self", "env"),
+)
+def choose(self: Any, env: Any) -> None:
+    """Fail with States.NoChoiceMatched where moto ends in a fault of its own."""
+    name = f"{_ASL}.component.state.choice.state_choice.StateChoice._eval_state"
+    _states("interpreter").choose(self, env, _moto(name))
+
+
+@_replaces(
+    "stepfunctions",
     f"{_ASL}.component.common.string.string_expression",
     "StringJSONata._eval_body",
     *("self", "env"),

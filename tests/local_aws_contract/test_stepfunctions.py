@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -99,6 +100,54 @@ def test_branches_run_beside_each_other(aws):
     other = {"StartAt": "Q", "States": {"Q": {"Type": "Succeed"}}}
     both = {"Both": {"Type": "Parallel", "Branches": [branch, other], "End": True}}
     assert run(aws, both, {"a": 2}) == [1, {"a": 2}]
+
+
+def test_a_choice_without_a_match_fails_by_name(aws):
+    rule = {"Variable": "$.a", "NumericEquals": 1, "Next": "B"}
+    states = {"A": {"Type": "Choice", "Choices": [rule]}, "B": {"Type": "Succeed"}}
+    found = execute(aws, machine(aws, states), {"a": 2})
+    assert (found["status"], found["error"]) == ("FAILED", "States.NoChoiceMatched")
+    assert "'A'" in found["cause"]
+
+
+def test_intrinsic_functions_and_nested_maps(aws):
+    inner = {"Type": "Map", "ItemsPath": "$.xs", "End": True}
+    inner["ItemProcessor"] = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
+    outer = {"Type": "Map", "ItemsPath": "$.rows", "ResultPath": "$.all", "Next": "Shape"}
+    outer["ItemProcessor"] = {"StartAt": "In", "States": {"In": inner}}
+    functions = {
+        "pairs.$": "States.ArrayPartition($.all[0], 1)",
+        "sum.$": "States.MathAdd($.rows[0].xs[1], 40)",
+        "hash.$": "States.Hash('x', 'SHA-256')",
+        "text.$": "States.JsonToString($.rows[1])",
+        "second.$": "States.ArrayGetItem($.rows[0].xs, 1)",
+    }
+    states = {"Out": outer, "Shape": {"Type": "Pass", "Parameters": functions, "End": True}}
+    output = run(aws, states, {"rows": [{"xs": [1, 2]}, {"xs": [3]}]})
+    assert output["pairs"] == [[1], [2]]
+    assert (output["sum"], output["second"]) == (42, 2)
+    assert output["hash"] == hashlib.sha256(b"x").hexdigest()
+    assert json.loads(output["text"]) == {"xs": [3]}
+
+
+def test_a_branch_that_fails_is_caught_around_all(aws):
+    def branch(state):
+        return {"StartAt": "X", "States": {"X": state}}
+
+    catch = {"ErrorEquals": ["E"], "ResultPath": "$.why", "Next": "Sorry"}
+    both = [branch({"Type": "Fail", "Error": "E", "Cause": "c"}), branch({"Type": "Succeed"})]
+    states = {
+        "Both": {"Type": "Parallel", "Branches": both, "Catch": [catch], "End": True},
+        "Sorry": {"Type": "Succeed"},
+    }
+    assert run(aws, states, {"a": 1}) == {"a": 1, "why": {"Error": "E", "Cause": "c"}}
+
+
+def test_an_output_that_is_too_large_fails(aws):
+    three = {name: "$.a" for name in ("a.$", "b.$", "c.$")}
+    states = {"Blow up": {"Type": "Pass", "Parameters": three, "End": True}}
+    found = execute(aws, machine(aws, states), {"a": "x" * 100_000})
+    assert found["error"] == "States.DataLimitExceeded"
 
 
 def test_a_fail_state_names_error_and_cause(aws):

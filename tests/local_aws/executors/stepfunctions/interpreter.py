@@ -72,6 +72,32 @@ def client_for(region: str, service: str, state_credentials: Any = None) -> Any:
     return calls.client(service, region, state_credentials.role_arn)
 
 
+def choose(state: Any, env: Any, original: Callable[[Any, Any], None]) -> None:
+    """Evaluate the rules of a Choice state; that none holds is an error with a name."""
+    from moto.stepfunctions.parser.api import ExecutionFailedEventDetails, HistoryEventType
+    from moto.stepfunctions.parser.asl.component.common.error_name import (
+        error_name,
+        failure_event,
+    )
+    from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
+
+    try:
+        original(state, env)
+    except RuntimeError as fault:
+        if not str(fault.args[0]).startswith("No branching option"):
+            raise
+        name = "States.NoChoiceMatched"
+        cause = f"No choice rule of the state '{state.name}' matched, and it has no Default."
+        details = ExecutionFailedEventDetails(error=name, cause=cause)
+        event = failure_event.FailureEvent(
+            env=env,
+            error_name=error_name.ErrorName(error_name=name),
+            event_type=HistoryEventType.ExecutionFailed,
+            event_details=EventDetails(executionFailedEventDetails=details),
+        )
+        raise failure_event.FailureEventException(event) from None
+
+
 # ── JSONPath ─────────────────────────────────────────────────────────────────────────────────────
 
 _INDEFINITE = re.compile(r"\.\.|\*|\?\(|\[[^\]'\"]*[:,][^\]]*\]")
