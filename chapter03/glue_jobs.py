@@ -36,7 +36,7 @@ def job_policy(bucket: str) -> dict[str, Any]:
             {
                 "Effect": "Allow",
                 "Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
-                "Resource": "arn:aws:logs:*:*:/aws-glue/*",
+                "Resource": "arn:aws:logs:*:*:log-group:/aws-glue/*",
             },
         ],
     }

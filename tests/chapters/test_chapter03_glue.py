@@ -7,12 +7,14 @@ import json
 import sys
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 
 from tests.chapters.loading import load
 
+matplotlib.use("Agg")
 CHAPTER = Path(__file__).parents[2] / "chapter03"
 BUCKET = "features-of-flights"
 ARGUMENTS = {
@@ -23,6 +25,7 @@ ARGUMENTS = {
 }
 
 flight_features = load("chapter03", "flight_features")
+figures_glue = load("chapter03", "figures_glue")
 glue_jobs = load("chapter03", "glue_jobs")
 
 
@@ -178,3 +181,31 @@ def test_the_shipped_table_is_what_the_script_makes(tmp_path):
     pd.testing.assert_frame_equal(made, shipped)
     with pytest.raises(FileNotFoundError, match="--tables"):
         make_flight_schedule.make(tmp_path)
+
+
+# ── the pictures ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_picture_of_scores_marks_each_set():
+    table = pd.DataFrame(
+        {"training": [0.7, 0.8], "validation": [0.65, 0.55]}, index=["schedule", "+ week"]
+    )
+    axes = figures_glue.scores(table, "a finding")
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["schedule", "+ week"]
+    assert sorted(text.get_text() for text in axes.texts) == ["0.55", "0.65"]
+
+
+def test_the_picture_by_tenth_shows_the_share_in_each():
+    table = pd.DataFrame({"rate": range(100), "late": [0.0] * 90 + [1.0] * 10})
+    axes = figures_glue.by_tenth(table, {"rate": "known"}, "a finding")
+    assert list(axes.lines[0].get_ydata()) == [0] * 9 + [100]
+    with pytest.raises(KeyError):
+        figures_glue.by_tenth(table, {"other": "unknown"}, "a finding")
+
+
+def test_a_score_needs_what_it_learns_from(flights):
+    table = flight_features.features_of(flights, 2).dropna(subset="late")
+    found = flight_features.score(table, table, ["weekday", "distance"])
+    assert found["training"] == found["validation"] > 0.5
+    with pytest.raises(KeyError, match="colour"):
+        flight_features.score(table, table, ["colour"])
