@@ -101,7 +101,7 @@ def families(errors: Mapping[str, pd.DataFrame], baseline: pd.Series, title: str
     for axes, (name, table) in zip(panels[0], errors.items(), strict=True):
         for place, column in enumerate(table):
             if table[column].isna().all():
-                axes.annotate("not tried", (0.01, place), color=PAST, va="center", fontsize=9)
+                axes.annotate("left out", (0.01, place), color=PAST, va="center", fontsize=9)
             axes.plot(table[column], [place] * len(table), "o", color=GOOD, alpha=0.35)
             axes.plot(table[column].mean(), place, "|", color=GOOD, markersize=20, mew=3)
         axes.axvline(baseline.mean(), color=BASELINE, linestyle="--", zorder=0)
@@ -119,17 +119,17 @@ def families(errors: Mapping[str, pd.DataFrame], baseline: pd.Series, title: str
     plt.gcf().suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
 
 
-def by_horizon(errors: pd.DataFrame, colours: Mapping[str, str], title: str) -> None:
-    """Draw the error over the hours ahead (the index), a line a column in its colour."""
+def by_horizon(errors: pd.DataFrame, title: str) -> None:
+    """Draw the error over the hours ahead (the index): a line a column, at most three."""
     _, axes = plt.subplots()
     last = errors.iloc[-1].rank()
-    for name in errors:
-        axes.plot(errors[name], "o-", color=colours[name], markersize=5)
+    for name, colour in zip(errors, (GOOD, NOTE, "#8A5F00"), strict=False):
+        axes.plot(errors[name], "o-", color=colour, markersize=5)
         # The lowest name stands a little below its line, the others above theirs.
         lift = -5 if last[name] == 1 else 4
         axes.annotate(
             name, (errors.index[-1], errors[name].iloc[-1]), xytext=(8, lift),
-            textcoords="offset points", va="center", color=colours[name], fontsize=9,
+            textcoords="offset points", va="center", color=colour, fontsize=9,
         )  # fmt: skip
     axes.set_xticks(errors.index)
     axes.set_xlim(0, 1.36 * errors.index[-1])

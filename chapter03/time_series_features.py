@@ -135,7 +135,7 @@ def calendar(index: pd.DatetimeIndex, holidays: Iterable[pd.Timestamp]) -> pd.Da
     return pd.DataFrame(
         {
             "hour": index.hour,
-            "weekday": index.weekday,
+            "weekday": index.day_of_week,
             "month": index.month,
             "holiday": date.isin(days).astype(int),
             "day_before": date.isin(days - pd.Timedelta(days=1)).astype(int),
@@ -163,7 +163,7 @@ def fourier(index: pd.DatetimeIndex, period: int, order: int) -> pd.DataFrame:
 
 def hour_of_week(index: pd.DatetimeIndex) -> np.ndarray:
     """0 for Monday at midnight to 167."""
-    return np.asarray(index.weekday * DAY + index.hour)
+    return np.asarray(index.day_of_week * DAY + index.hour)
 
 
 # ------------------------------------------------------------------------------------------ leaks
