@@ -6,6 +6,7 @@ The features themselves are defined once, in `ingest_lambda.update`.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +20,9 @@ import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
+import deploying
 import ingest_lambda
-from ingest_lambda import FEATURES, State, iso, to_record, update
+from ingest_lambda import FEATURES, State, to_record, update
 
 DATABASE = "sagemaker_featurestore"
 DEFINITIONS = {
@@ -32,6 +34,7 @@ DEFINITIONS = {
 TIME_TO_LIVE = {"Unit": "Hours", "Value": 6}
 ASKED_BEFORE = pd.Timedelta(hours=2)
 LATE_MINUTES = 15
+_ENOUGH = 80
 _SCHEDULE = ("hour", "distance", "carrier", "origin")
 _WORDS = ("carrier", "origin")
 
@@ -53,7 +56,8 @@ def create_group(
         RuntimeError: with the reason, if it cannot be created.
     """
     sagemaker = boto3.client("sagemaker")
-    sagemaker.create_feature_group(
+    deploying.once_the_role_works(
+        sagemaker.create_feature_group,
         FeatureGroupName=name,
         RecordIdentifierFeatureName="origin",
         EventTimeFeatureName="event_time",
@@ -111,14 +115,29 @@ def delete_group(name: str) -> None:
     wr.s3.delete_objects(offline["S3StorageConfig"]["ResolvedOutputS3Uri"].removesuffix("data"))
 
 
+def store_policy(bucket: str) -> dict[str, Any]:
+    """What Feature Store needs to write below `offline/` of a bucket."""
+    return _policy(
+        [
+            (["s3:PutObject"], f"arn:aws:s3:::{bucket}/offline/*"),
+            (["s3:GetBucketAcl"], f"arn:aws:s3:::{bucket}"),
+        ]
+    )
+
+
 def function_policy(group_arn: str, stream_arn: str, log_group_arn: str) -> dict[str, Any]:
     """What the ingesting function needs: its stream, its group, its log."""
     reading = ["DescribeStream", "DescribeStreamSummary", "GetRecords", "GetShardIterator"]
-    statements = [
-        (["kinesis:" + action for action in [*reading, "ListShards"]], stream_arn),
-        (["sagemaker:GetRecord", "sagemaker:PutRecord"], group_arn),
-        (["logs:CreateLogStream", "logs:PutLogEvents"], f"{log_group_arn}:*"),
-    ]
+    return _policy(
+        [
+            (["kinesis:" + action for action in [*reading, "ListShards"]], stream_arn),
+            (["sagemaker:GetRecord", "sagemaker:PutRecord"], group_arn),
+            (["logs:CreateLogStream", "logs:PutLogEvents"], f"{log_group_arn}:*"),
+        ]
+    )
+
+
+def _policy(statements: list[tuple[list[str], str]]) -> dict[str, Any]:
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -255,6 +274,36 @@ def as_of(asked: pd.DataFrame, states: list[State]) -> pd.DataFrame:
     return joined.drop(columns=["moment", "event_time"])
 
 
+def picks(states: pd.DataFrame, flight: pd.Series) -> dict[str, pd.Series]:
+    """The state that each of three joins takes for a flight.
+
+    Args:
+        states: of the flight's airport, oldest first, `event_time` in UTC.
+        flight: with `asked_at` and `scheduled_at`.
+
+    Raises:
+        ValueError: if one of the joins finds no state.
+    """
+    moments = states["event_time"]
+    hour = pd.Timestamp(flight["scheduled_at"]).floor("h")
+    found = {
+        "as of": states[moments <= pd.Timestamp(flight["asked_at"])],
+        "same hour": states[(moments >= hour) & (moments < hour + pd.Timedelta(hours=1))],
+        "latest": states,
+    }
+    for name, rows in found.items():
+        if rows.empty:
+            raise ValueError(f"There is no state for the join '{name}' of {flight['flight_id']}.")
+    return {name: rows.iloc[-1] for name, rows in found.items()}
+
+
+def between(states: list[State], origin: str, begin: str, end: str) -> pd.DataFrame:
+    """The states of an airport from one moment to another (ISO 8601, UTC)."""
+    table = pd.DataFrame([vars(state) for state in states if state.origin == origin])
+    inside = table["event_time"].between(pd.Timestamp(begin), pd.Timestamp(end))
+    return table[inside].reset_index(drop=True)
+
+
 # ── the model ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -285,10 +334,8 @@ def inputs(rows: pd.DataFrame, features: tuple[str, ...] = FEATURES) -> pd.DataF
     return table.astype({name: "float64" for name in ("hour", "distance", *features)})
 
 
-_CATEGORIES = {
-    "carrier": "9E AA AS B6 DL EV F9 FL HA MQ OO UA US VX WN YV".split(),
-    "origin": ["EWR", "JFK", "LGA"],
-}
+_CARRIERS = "9E AA AS B6 DL EV F9 FL HA MQ OO UA US VX WN YV"
+_CATEGORIES = {"carrier": re.findall(r"\w+", _CARRIERS), "origin": ["EWR", "JFK", "LGA"]}
 
 
 def auc(model: Any, rows: pd.DataFrame, features: tuple[str, ...] = FEATURES) -> float:
@@ -386,6 +433,38 @@ def send(stream: str, messages: list[dict[str, Any] | str]) -> None:
             raise RuntimeError(f"{stream} did not take {failed} of {len(records)} records.")
 
 
+def replay(departures: pd.DataFrame, begin: str, end: str) -> dict[str, list[Any]]:
+    """The departures from `begin` to `end` as if it were `end` now, on a bad day for senders.
+
+    Every fourth of JFK and LaGuardia comes twice, at most twenty. Ten come after everything else.
+    Two messages are useless. Newark's are seven hours older than they should be, and fewer.
+
+    Args:
+        departures: as in `departures.parquet`.
+        begin, end: ISO 8601, UTC.
+
+    Returns:
+        `messages` in the order of sending, and `good`, those that count.
+
+    Raises:
+        ValueError: if fewer than 80 planes left JFK and LaGuardia in that time.
+    """
+    moments = departures["left_at"].dt.tz_localize("UTC")
+    rows = departures[(moments >= pd.Timestamp(begin)) & (moments < pd.Timestamp(end))]
+    shift = pd.Timestamp.now("UTC").floor("s") - pd.Timestamp(end)
+    sent = events(rows[rows["origin"] != "EWR"], shift)
+    if len(sent) < _ENOUGH:
+        raise ValueError(f"{len(sent)} departures are too few to replay; {_ENOUGH} are needed.")
+    late = sent[10:60:5]  # ten; the last of each airport are not among them
+    good = [event for event in sent if event not in late]
+    messages: list[Any] = []
+    for number, event in enumerate(good):
+        messages += [event, event] if number % 4 == 0 and number < 80 else [event]
+    silent = events(rows[rows["origin"] == "EWR"], shift - pd.Timedelta(hours=7))
+    messages = [*silent, *messages, "departed!", json.dumps({"origin": "JFK"}), *late]
+    return {"messages": messages, "good": good}
+
+
 def counted(log_group: str) -> dict[str, int]:
     """What the function says of its batches in its log, summed up."""
     totals = {"used": 0, "passed_over": 0, "useless": 0}
@@ -424,6 +503,3 @@ def fold(messages: list[dict[str, Any]]) -> dict[str, State]:
     for message in messages:
         known[message["origin"]] = update(known.get(message["origin"]), message)
     return known
-
-
-__all__ = ["FEATURES", "State", "iso"]

@@ -49,7 +49,8 @@ def timeline(
         value = min(row["delay_now"], top)
         axes.plot(at, value, marker, ms=12, mfc="none", mec=color, mew=2.5, clip_on=False)
         label = name if inside else f"{name} →"
-        shift, align = ((8, 10), "left") if inside else ((-12, 8), "right")
+        known = row["event_time"] <= asked
+        shift, align = ((8, 10), "left") if inside and not known else ((-10, 10), "right")
         axes.annotate(
             label, (at, value), shift, textcoords="offset points", ha=align, color=color,
             fontweight="bold", fontsize=9,
@@ -86,7 +87,8 @@ def claims(scores: pd.DataFrame, baseline: float, title: str) -> None:
     axes.annotate(f" schedule only {baseline:.2f}", (baseline, len(scores) - 0.45), fontsize=9)
     for place, (_, row) in zip(places, scores.iterrows(), strict=True):
         for value in {round(row["validation"], 2), round(row["serving"], 2)}:
-            axes.annotate(f"{value:.2f}", (value, place), (0, -16), textcoords="offset points",
+            aside = 16 if abs(value - baseline) < 0.005 else 0
+            axes.annotate(f"{value:.2f}", (value, place), (aside, -16), textcoords="offset points",
                           ha="center", fontsize=9)  # fmt: skip
     axes.set_yticks(places, scores.index)
     axes.set(xlabel="area under the ROC curve, 6 to 12 May", ylim=(-0.7, len(scores) - 0.15))
@@ -122,6 +124,6 @@ def skew(
     right.plot([low, high], [low, high], color="black", lw=1, ls="--")
     right.plot(training, serving, ".", ms=2, color=GREY, rasterized=True)
     right.set(xlabel="training (minutes)", ylabel="serving (minutes)")
-    right.set_aspect("equal", adjustable="datalim")
+    right.set(aspect="equal", xlim=(low - 5, high + 5), ylim=(low - 5, high + 5))
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=11)
     plt.show()
