@@ -80,7 +80,7 @@ def scores(table: pd.DataFrame) -> None:
     axis.set(
         xlabel="score Negative",
         ylabel="score Positive",
-        title="Above the line the service calls a text positive",
+        title="Good reviews lie above the line, bad ones below it",
     )
     axis.legend()
 
