@@ -34,7 +34,7 @@ URL = re.compile(r"https?://\S+|www\.\S+")
 MENTION = re.compile(r"@\w+")
 EMOTICON = re.compile(r"(?<!\w)[:;=]['-]?[)(DPp/\\|*]+|<3+")
 # In this order: emoticons, words with their apostrophes, marks that repeat, any other symbol.
-TOKEN = re.compile(rf"{EMOTICON.pattern}|\w+(?:['’]\w+)*|[!?]+|\.\.+|[^\w\s.,;:\"'()/-]")
+TOKEN = re.compile(rf"{EMOTICON.pattern}|@?\w+(?:['’]\w+)*|[!?]+|\.\.+|[^\w\s.,;:\"'()/-]")
 LONG = re.compile(r"([a-z])\1{2,}")
 
 # fmt: off
