@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.local_aws.environment import LocalAWS
 
-from .pictures import encoded, photograph
+from .pictures import encoded, page, photograph
 
 BUCKET = "pictures-123456789012"
 
@@ -165,3 +165,60 @@ def test_what_is_not_carried_out_says_so(rekognition: Any) -> None:
     assert code == "NotImplemented" and "rekognition:CompareFaces" in message
     code, _ = refusal(rekognition.get_text_detection, JobId="a" * 64)
     assert code == "NotImplemented"
+
+
+SIGN = ["Platform 9", "Trains to Seattle leave at 10:45"]
+
+
+@pytest.fixture(scope="module")
+def sign() -> bytes:
+    """A picture of two lines."""
+    return encoded(page(SIGN, size=40))
+
+
+def test_text_has_lines_and_the_words_in_them(rekognition: Any, sign: bytes) -> None:
+    answer = rekognition.detect_text(Image={"Bytes": sign})["TextDetections"]
+    lines = [one for one in answer if one["Type"] == "LINE"]
+    words = [one for one in answer if one["Type"] == "WORD"]
+    assert [line["DetectedText"] for line in lines] == SIGN
+    assert [one["Id"] for one in answer] == list(range(len(answer)))
+    assert not any("ParentId" in line for line in lines)
+    for line in lines:
+        inside = [word for word in words if word["ParentId"] == line["Id"]]
+        assert " ".join(word["DetectedText"] for word in inside) == line["DetectedText"]
+        lefts = [word["Geometry"]["BoundingBox"]["Left"] for word in inside]
+        assert lefts == sorted(lefts)
+    assert all(90 < one["Confidence"] <= 100 for one in answer)
+
+
+def test_text_is_where_its_geometry_says(rekognition: Any, sign: bytes) -> None:
+    first, second = rekognition.detect_text(Image={"Bytes": sign})["TextDetections"][:2]
+    box = first["Geometry"]["BoundingBox"]
+    assert box["Left"] == pytest.approx(80 / 1240, abs=0.01)
+    assert box["Top"] + box["Height"] <= second["Geometry"]["BoundingBox"]["Top"] + 0.05
+    corners = [(point["X"], point["Y"]) for point in first["Geometry"]["Polygon"]]
+    assert len(corners) == 4
+    assert min(x for x, _ in corners) == pytest.approx(box["Left"])
+    assert max(y for _, y in corners) == pytest.approx(box["Top"] + box["Height"])
+
+
+def test_text_can_be_filtered_by_place_and_size(rekognition: Any, sign: bytes) -> None:
+    def lines(**filters: Any) -> list[str]:
+        answer = rekognition.detect_text(Image={"Bytes": sign}, Filters=filters)
+        return [one["DetectedText"] for one in answer["TextDetections"] if one["Type"] == "LINE"]
+
+    upper = {"BoundingBox": {"Left": 0.0, "Top": 0.0, "Width": 1.0, "Height": 0.5}}
+    assert lines(RegionsOfInterest=[upper]) == SIGN[:1]
+    assert lines(WordFilter={"MinBoundingBoxWidth": 0.11}) == ["Platform", "Seattle"]
+    assert lines(WordFilter={"MinBoundingBoxHeight": 0.9}) == []
+
+
+def test_a_region_of_interest_has_one_form(rekognition: Any, sign: bytes) -> None:
+    filters = {"RegionsOfInterest": [{}]}
+    code, _ = refusal(rekognition.detect_text, Image={"Bytes": sign}, Filters=filters)
+    assert code == "InvalidParameterException"
+
+
+def test_a_picture_without_text_has_none(rekognition: Any) -> None:
+    plain = encoded(Image.new("RGB", (200, 200), "white"), "JPEG")
+    assert rekognition.detect_text(Image={"Bytes": plain})["TextDetections"] == []

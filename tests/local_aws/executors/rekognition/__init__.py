@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from ...errors import not_implemented
 from ...gateway import Call, handles
-from . import labels
+from . import labels, text
 
-__all__ = ["labels", "refuse"]
+__all__ = ["labels", "refuse", "text"]
 
 
 @handles(

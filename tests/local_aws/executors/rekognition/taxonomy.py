@@ -191,7 +191,8 @@ _COCO = """1 Person;2 Bicycle;3 Car;4 Motorcycle;5 Airplane;6 Bus;7 Train;8 Truc
 _IMAGENET_RANGES = """0-6 Fish;7-24 Bird;25-32 Amphibian;33-37 Turtle;38-48 Lizard;49-51 Reptile;
 52-68 Snake;69 Invertebrate;70-79 Spider;80-100 Bird;101 Elephant;102-106 Wildlife;
 107-117 Invertebrate;118-126 Crustacean;127-146 Bird;147-150 Wildlife;151-268 Dog;269-280 Wildlife;
-281-285 Cat;286-293 Wildlife;294-297 Bear;298-299 Wildlife;300-326 Insect;327-329 Invertebrate;330-332 Rabbit;
+281-285 Cat;286-293 Wildlife;294-297 Bear;298-299 Wildlife;300-326 Insect;327-329 Invertebrate;
+330-332 Rabbit;
 333-338 Rodent;339 Horse;340 Zebra;341-343 Pig;344 Wildlife;345-347 Cattle;348-349 Sheep;
 350-364 Wildlife;365-384 Monkey;385-386 Elephant;387-388 Bear;389-397 Fish"""
 
