@@ -94,13 +94,18 @@ def open_object(location: S3Location, caller: str | None) -> BinaryIO:
     return _ObjectFile(key)
 
 
-def write(location: S3Location, data: bytes, caller: str) -> None:
-    """Put an object; notifications of the bucket fire as for any other put."""
+def write(location: S3Location, data: bytes, caller: str, kms_key: str | None = None) -> None:
+    """Put an object, encrypted with a KMS key if there is one (else as the bucket says).
+
+    Notifications of the bucket fire as for any other put.
+    """
     from moto.s3.models import s3_backends
 
     _bucket(location.bucket)
     _note("PutObject", caller, Bucket=location.bucket, Key=location.key)
-    s3_backends[account.ACCOUNT_ID]["aws"].put_object(location.bucket, location.key, data)
+    encryption = {"encryption": "aws:kms", "kms_key_id": kms_key} if kms_key else {}
+    backend = s3_backends[account.ACCOUNT_ID]["aws"]
+    backend.put_object(location.bucket, location.key, data, **encryption)
 
 
 def refuse_if_denied(location: S3Location, action: str, principal: str) -> None:
