@@ -299,7 +299,7 @@ class TestCreate:
         role = iam.create_role(RoleName="reader", AssumeRolePolicyDocument=json.dumps(trust))
         group = store.create(RoleArn=role["Role"]["Arn"])
         assert group["FeatureGroupStatus"] == "CreateFailed"
-        assert "is not authorized to perform: s3:PutObject" in group["FailureReason"]
+        assert "is not authorized to perform: s3:GetBucketAcl" in group["FailureReason"]
 
     def test_fails_without_the_key(self, store):
         storage = {"S3Uri": f"s3://{BUCKET}/x", "KmsKeyId": "arn:aws:kms:us-east-1:1:key/none"}
@@ -308,8 +308,13 @@ class TestCreate:
         assert "KMS key" in group["FailureReason"]
         key = store.aws.client("kms").create_key()["KeyMetadata"]["Arn"]
         storage = storage | {"KmsKeyId": key}
+        storage["S3Uri"] = f"s3://{BUCKET}/store"
         group = store.create("other", OfflineStoreConfig={"S3StorageConfig": storage})
         assert group["FeatureGroupStatus"] == "Created"
+        store.put("other", airport="JFK", event_time=NOON)
+        store.rows("other")
+        written = store.s3.head_object(Bucket=BUCKET, Key=store.keys()[0])
+        assert (written["ServerSideEncryption"], written["SSEKMSKeyId"]) == ("aws:kms", key)
 
 
 class TestKeep:

@@ -117,11 +117,15 @@ class OfflineStore:
             self._create_table()
 
     def check_access(self) -> None:
-        """Raise AWSError if the role may not write to S3, or not use the KMS key."""
-        bucket = S3Location(self._location.bucket)
-        storage.refuse_if_denied(bucket, "s3:GetBucketAcl", self._role)
-        storage.refuse_if_denied(self._location / "x", "s3:PutObject", self._role)
-        self._require("s3:PutObject", f"arn:aws:s3:::{bucket.bucket}/{self._location.key}/x")
+        """Raise AWSError if the role may not write to S3, or not use the KMS key.
+
+        It needs what AWS's own policy for it, AmazonSageMakerFeatureStoreAccess, allows on S3.
+        """
+        bucket, inside = S3Location(self._location.bucket), self._location / "data.parquet"
+        rights = {"s3:GetBucketAcl": bucket, "s3:PutObject": inside, "s3:PutObjectAcl": inside}
+        for action, place in rights.items():
+            storage.refuse_if_denied(place, action, self._role)
+            self._require(action, f"arn:aws:s3:::{place.bucket}/{place.key}".rstrip("/"))
         if self._kms_key:
             self._require("kms:GenerateDataKey", self._key_arn(self._kms_key))
 
@@ -217,7 +221,8 @@ class OfflineStore:
             latest = max(row.record.event_time for row in inside)
             unique = account.new_id().replace("-", "")[:16]
             name = f"{latest:%Y%m%dT%H%M%SZ}_{unique}.parquet"
-            storage.write(self._location / folder / name, self._as_parquet(inside), caller)
+            place = self._location / folder / name
+            storage.write(place, self._as_parquet(inside), caller, self._kms_key)
             for row in inside:
                 written(row)
 
