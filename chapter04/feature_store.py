@@ -119,7 +119,7 @@ def store_policy(bucket: str) -> dict[str, Any]:
     """What Feature Store needs to write below `offline/` of a bucket."""
     return _policy(
         [
-            (["s3:PutObject"], f"arn:aws:s3:::{bucket}/offline/*"),
+            (["s3:PutObject", "s3:PutObjectAcl"], f"arn:aws:s3:::{bucket}/offline/*"),
             (["s3:GetBucketAcl"], f"arn:aws:s3:::{bucket}"),
         ]
     )
