@@ -8,7 +8,8 @@ from __future__ import annotations
 import importlib
 import sys
 
-_ALL = ["server", "s3", "training", "endpoint", "athena", "firehose", "stepfunctions", "notebook"]
+_ALL = ["server", "s3", "training", "endpoint", "athena", "firehose", "stepfunctions", "glue"]
+_ALL += ["features", "notebook"]
 
 
 def main(names: list[str]) -> int:
