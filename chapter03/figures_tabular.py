@@ -118,7 +118,7 @@ def steps(comparisons: pd.DataFrame, title: str) -> None:
     """Draw what each step changed, with 95 % intervals, for each model.
 
     `comparisons` has the columns `step`, `model`, `difference`, `low`, `high` and `verdict`. A
-    full marker stands for a difference whose interval leaves out zero.
+    full marker stands for a verdict, an open one for noise.
     """
     names = list(dict.fromkeys(comparisons["step"]))
     models = list(dict.fromkeys(comparisons["model"]))
@@ -138,4 +138,4 @@ def steps(comparisons: pd.DataFrame, title: str) -> None:
     for model in models:
         axes.plot([], [], "o-", color=COLOURS[model], label=model)
     axes.plot([], [], "o", color=NEITHER, markerfacecolor="white", label="open: noise")
-    axes.legend(loc="lower left")
+    axes.legend(loc="lower right")
