@@ -14,6 +14,7 @@ _FINDER = "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f"
 _READER = "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884"
 # A small picture is read better at twice its size: an underscore needs more than one pixel.
 _SMALL_SIDE = 1_000
+_LARGEST_SIDE = 2_000
 # Two threads wait for each other whenever something else runs on a machine of two cores.
 _THREADS = 1
 
@@ -89,6 +90,9 @@ def _load() -> Any:
             # Its classifier turns lines upside down that are not.
             "Global.use_cls": False,
             "Det.model_path": str(finder),
+            # As it is set by default, a low wide picture would be blown up to 736 pixels of height.
+            "Det.limit_type": "max",
+            "Det.limit_side_len": _LARGEST_SIDE,
             "Rec.model_path": str(reader),
             "EngineConfig.onnxruntime.intra_op_num_threads": _THREADS,
         }
