@@ -226,6 +226,16 @@ def test_the_second_program_differs_only_in_its_clock(departures):
         assert state.departures_now == pytest.approx(same.departures_now)
 
 
+def test_june_gains_nothing(monkeypatch):
+    make = load("chapter04/data", "make_departures")
+    monkeypatch.setattr(make, "FIRST", pd.Timestamp("2013-06-03"))
+    rows = make.departures(pd.read_parquet(make.SOURCE))
+    joined = store.as_of(store.questions(rows), store.history(rows))
+    before, week = store.split(joined, "2013-06-24")
+    gain = store.auc(store.train(before), week) - store.auc(store.train(before, ()), week, ())
+    assert gain < 0.005
+
+
 # ── skew ─────────────────────────────────────────────────────────────────────────────────────────
 
 
