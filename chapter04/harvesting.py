@@ -6,7 +6,7 @@ lines, since a customer of whom half the lines are missing is another customer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,6 @@ AHEAD = pd.Timedelta(days=90)
 # Athena: us-east-1, 2026-11-23. https://aws.amazon.com/athena/pricing/
 DOLLARS_PER_TERABYTE = 5
 LEAST_BYTES = 10_000_000
-
-Sampler = Callable[[pd.DataFrame, int, np.random.Generator], pd.Series]
 
 
 class SampleError(ValueError):
@@ -41,6 +39,8 @@ def query_price(scanned_bytes: float) -> float:
 def row_groups(metadata: pq.FileMetaData, column: str) -> pd.DataFrame:
     """Least and greatest value of a column in each row group, its rows, and its bytes in all.
 
+    A group in which the column is empty has neither.
+
     Raises:
         KeyError: if the file has no such column.
         ValueError: if the file keeps no statistics of it, so that no reader can skip anything.
@@ -53,10 +53,12 @@ def row_groups(metadata: pq.FileMetaData, column: str) -> pd.DataFrame:
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         statistics = group.column(place).statistics
-        if statistics is None or not statistics.has_min_max:
+        empty = statistics is not None and statistics.null_count == group.num_rows
+        if not empty and (statistics is None or not statistics.has_min_max):
             raise ValueError(f"row group {number} has no statistics of {column!r}")
         stored = sum(group.column(each).total_compressed_size for each in range(len(names)))
-        rows.append((statistics.min, statistics.max, group.num_rows, stored))
+        bounds = (None, None) if empty else (statistics.min, statistics.max)
+        rows.append((*bounds, group.num_rows, stored))
     return pd.DataFrame(rows, columns=["min", "max", "rows", "bytes"])
 
 
@@ -136,11 +138,17 @@ def random_sample(table: pd.DataFrame, size: int, random: np.random.Generator) -
 
 
 def stratified_sample(
-    table: pd.DataFrame, size: int, random: np.random.Generator, strata: pd.Series
+    table: pd.DataFrame,
+    size: int,
+    random: np.random.Generator,
+    strata: pd.Series,
+    spread: pd.Series | None = None,
 ) -> pd.Series:
     """So many customers, from each stratum its share, and one from the smallest at least.
 
-    A weight says how many customers one stands for. `strata` has the index of the table.
+    A weight says how many customers one stands for. `strata` has the index of the table. With
+    `spread`, a value by customer, strata in which it varies more get more: in proportion to their
+    size times its standard deviation (Neyman, 1934).
 
     Raises:
         SampleError: if a customer has no stratum, there are more strata than customers asked for,
@@ -153,7 +161,10 @@ def stratified_sample(
     counts = strata.value_counts().sort_index()
     if len(counts) > size:
         raise SampleError(f"{len(counts)} strata need as many customers, not {size}; merge strata")
-    quotas = _quotas(counts, size)
+    importance = counts.astype(float)
+    if spread is not None:  # a stratum of one customer has no standard deviation
+        importance *= spread.loc[table.index].groupby(strata).std().fillna(0)
+    quotas = _quotas(counts, importance, size)
     positions = pd.Series(np.arange(len(table)))
     drawn = []
     for stratum, members in positions.groupby(strata.to_numpy()):
@@ -198,11 +209,11 @@ def cluster_labels(features: pd.DataFrame, clusters: int, seed: int) -> pd.Serie
     return pd.Series(labels, index=features.index)
 
 
-def _quotas(counts: pd.Series, size: int) -> dict[Any, int]:
-    """How many to draw from each stratum: its share, rounded so that the sum is `size`."""
-    exact = counts / counts.sum() * size
-    quotas = np.maximum(np.floor(exact), 1).astype(int)
-    # What rounding left goes to the largest remainders; what the smallest took, from the largest.
+def _quotas(counts: pd.Series, importance: pd.Series, size: int) -> dict[Any, int]:
+    """How many to draw from each stratum: by importance, one at least, at most all; `size` in all."""
+    exact = importance / importance.sum() * size
+    quotas = np.minimum(np.maximum(np.floor(exact), 1), counts).astype(int)
+    # What rounding and full strata left goes to the largest remainders, and the other way round.
     while quotas.sum() < size:
         quotas[(exact - quotas).where(quotas < counts).idxmax()] += 1
     while quotas.sum() > size:
@@ -230,8 +241,30 @@ def error_of_estimates(truth: float, estimates: Sequence[float]) -> float:
     return float(np.sqrt(np.mean((np.asarray(estimates) / truth - 1) ** 2)))
 
 
+def estimate_errors(
+    table: pd.DataFrame,
+    column: str,
+    ways: Mapping[str, Callable[..., pd.Series]],
+    sizes: Iterable[int],
+    draws: int = 60,
+) -> pd.DataFrame:
+    """The relative error of the mean of a column: a row a size, a column a way to sample."""
+    truth = table[column].mean()
+    rows = {}
+    for size in sizes:
+        rows[size] = {}
+        for name, way in ways.items():
+            seeds = (np.random.default_rng(seed) for seed in range(draws))
+            said = [weighted_mean(table[column], way(table, size, seed)) for seed in seeds]
+            rows[size][name] = error_of_estimates(truth, said)
+    return pd.DataFrame(rows).T
+
+
 def score(
-    model: ClassifierMixin, train: pd.DataFrame, test: pd.DataFrame, weights: pd.Series | None = None
+    model: ClassifierMixin,
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    weights: pd.Series | None = None,
 ) -> float:
     """Area under the ROC curve on the test table, of a model fitted on the train table.
 
@@ -257,3 +290,24 @@ def enough(curve: pd.DataFrame, tolerance: float) -> int:
     close = means >= means.iloc[-1] - tolerance
     steady = close[::-1].cummin()[::-1].astype(bool)
     return int(steady.index[steady][0])
+
+
+def learning_curve(
+    model: ClassifierMixin,
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    sizes: Iterable[int],
+    draw: Callable[[int, np.random.Generator], pd.Series],
+    draws: int = 6,
+) -> pd.DataFrame:
+    """Scores of a model that learned from samples: a row a draw, with `size` and `score`.
+
+    `draw` gives the customers of a sample with their weights. All rows of a customer come with it.
+    """
+    rows = []
+    for size in sizes:
+        for seed in range(draws):
+            sample = draw(size, np.random.default_rng(seed))
+            part = train[train.index.isin(sample.index)]
+            rows.append((size, score(model, part, test, sample)))
+    return pd.DataFrame(rows, columns=["size", "score"])
