@@ -209,3 +209,10 @@ def test_what_would_pretend_to_succeed_is_refused(comprehend: Any) -> None:
     assert comprehend.list_sentiment_detection_jobs()["SentimentDetectionJobPropertiesList"] == []
     with pytest.raises(ClientError, match="comprehend:DetectToxicContent"):
         comprehend.detect_toxic_content(TextSegments=[{"Text": "Go away."}], LanguageCode="en")
+
+
+def test_there_is_no_custom_model_to_tag(comprehend: Any) -> None:
+    arn = "arn:aws:comprehend:us-east-1:123456789012:document-classifier/reviews"
+    with pytest.raises(ClientError) as error:
+        comprehend.tag_resource(ResourceArn=arn, Tags=[{"Key": "team", "Value": "reviews"}])
+    assert code_of(error) == "ResourceNotFoundException"

@@ -187,6 +187,14 @@ def refuse(call: Call) -> None:
     raise not_implemented(call.service, call.operation)
 
 
+@handles("comprehend", "PutResourcePolicy", "TagResource", "UntagResource")
+def find_none(call: Call) -> None:
+    """Custom models are not made here, so there is none to give a policy or a tag to."""
+    arn = call.params["ResourceArn"]
+    message = f"RESOURCE_NOT_FOUND: Could not find specified resource: {arn}."
+    raise AWSError("ResourceNotFoundException", message)
+
+
 def _personal_data(call: Call) -> list[english.Span]:
     language, text = call.params["LanguageCode"], call.params["Text"]
     if language not in _PII_LANGUAGES:
