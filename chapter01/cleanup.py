@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
 ROLE_PREFIX = "AmazonSageMaker-ExecutionRole-"
 
@@ -128,9 +128,16 @@ def delete_all(session: Any, account: Account) -> list[str]:
     for each in account.found:
         try:
             each.kind.delete(session.client(each.kind.client), each.name)
-        except ClientError as error:
-            problems.append(f"{each}: {error}")
+        except (ClientError, WaiterError) as error:
+            if not _is_gone(error):
+                problems.append(f"{each}: {error}")
     return problems
+
+
+def _is_gone(error: Exception) -> bool:
+    """Whether there was nothing to delete any more, as after the stack that it was part of."""
+    code = getattr(error, "response", {}).get("Error", {}).get("Code", "")
+    return any(sign in code for sign in ("NotFound", "NoSuch", "NonExistent", "DoesNotExist"))
 
 
 # ── how each kind is listed and deleted ──────────────────────────────────────────────────────────
@@ -175,9 +182,38 @@ def _delete_mapping(client: Any, name: str) -> None:
     client.delete_event_source_mapping(UUID=name.rpartition(" ")[2])
 
 
+def _find_stacks(cloudformation: Any) -> Iterator[str]:
+    """Stacks as their ARNs name them: name and id, as `name/id`."""
+    for page in cloudformation.get_paginator("describe_stacks").paginate():
+        yield from (each["StackId"].partition(":stack/")[2] for each in page["Stacks"])
+
+
+def _delete_stack(cloudformation: Any, name: str) -> None:
+    """A bucket that holds objects would keep its stack from being deleted: empty it first."""
+    name = name.partition("/")[0]
+    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
+    for each in pages.search("StackResourceSummaries[]"):
+        if each["ResourceType"] == "AWS::S3::Bucket" and each.get("PhysicalResourceId"):
+            _empty_bucket(boto3.client("s3"), each["PhysicalResourceId"])
+    cloudformation.delete_stack(StackName=name)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=name)
+
+
+def _delete_state_machine(states: Any, name: str) -> None:
+    pages = states.get_paginator("list_state_machines").paginate()
+    for arn in pages.search(f"stateMachines[?name=='{name}'].stateMachineArn"):
+        states.delete_state_machine(stateMachineArn=arn)
+
+
 def _delete_endpoint(sagemaker: Any, name: str) -> None:
     sagemaker.delete_endpoint(EndpointName=name)
     sagemaker.get_waiter("endpoint_deleted").wait(EndpointName=name)
+
+
+def _delete_topic(sns: Any, name: str) -> None:
+    for arn in _list("list_topics", "Topics[].TopicArn")(sns):
+        if arn.endswith(f":{name}"):
+            sns.delete_topic(TopicArn=arn)
 
 
 def _delete_policy(iam: Any, name: str) -> None:
@@ -210,6 +246,11 @@ def _delete_role(iam: Any, name: str) -> None:
 
 
 def _delete_bucket(s3: Any, name: str) -> None:
+    _empty_bucket(s3, name)
+    s3.delete_bucket(Bucket=name)
+
+
+def _empty_bucket(s3: Any, name: str) -> None:
     """Hidden versions keep a bucket from being deleted: delete versions, not objects."""
     pages = s3.get_paginator("list_object_versions").paginate(Bucket=name)
     for page in pages:
@@ -222,7 +263,6 @@ def _delete_bucket(s3: Any, name: str) -> None:
     for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=name):
         for each in page.get("Uploads", []):
             s3.abort_multipart_upload(Bucket=name, Key=each["Key"], UploadId=each["UploadId"])
-    s3.delete_bucket(Bucket=name)
 
 
 def _account_id() -> str:
@@ -260,6 +300,7 @@ _ARN_SERVICES = {"budgets": "budgets", "stepfunctions": "states"}
 # What calls others first, so that nothing is called while it goes; then what costs by the hour;
 # data and what it is encrypted, described and written by at the end.
 KINDS: tuple[Kind, ...] = (
+    _kind("CloudFormation stack", "cloudformation", "stack/*", _find_stacks, _delete_stack),
     _kind(
         "EventBridge rule", "events", "rule/*", _list("list_rules", "Rules[].Name"), _delete_rule
     ),
@@ -306,6 +347,13 @@ KINDS: tuple[Kind, ...] = (
         _call("delete_model", "ModelName"),
     ),
     _kind(
+        "SageMaker feature group",
+        "sagemaker",
+        "feature-group/*",
+        _list("list_feature_groups", "FeatureGroupSummaries[].FeatureGroupName"),
+        _call("delete_feature_group", "FeatureGroupName"),
+    ),
+    _kind(
         "Lambda function",
         "lambda",
         "function:*",
@@ -326,7 +374,7 @@ KINDS: tuple[Kind, ...] = (
         lambda sns: (
             arn.rpartition(":")[2] for arn in _list("list_topics", "Topics[].TopicArn")(sns)
         ),
-        lambda sns, name: sns.delete_topic(TopicArn=_topic_arn(sns, name)),
+        _delete_topic,
     ),
     _kind(
         "CloudWatch alarm",
@@ -334,6 +382,34 @@ KINDS: tuple[Kind, ...] = (
         "alarm:*",
         _list("describe_alarms", "MetricAlarms[].AlarmName"),
         lambda cloudwatch, name: cloudwatch.delete_alarms(AlarmNames=[name]),
+    ),
+    _kind(
+        "state machine",
+        "stepfunctions",
+        "stateMachine:*",
+        _list("list_state_machines", "stateMachines[].name"),
+        _delete_state_machine,
+    ),
+    _kind(
+        "Glue trigger",
+        "glue",
+        "trigger/*",
+        _list("list_triggers", "TriggerNames[]"),
+        _call("delete_trigger", "Name"),
+    ),
+    _kind(
+        "Glue workflow",
+        "glue",
+        "workflow/*",
+        _list("list_workflows", "Workflows[]"),
+        _call("delete_workflow", "Name"),
+    ),
+    _kind(
+        "Glue job",
+        "glue",
+        "job/*",
+        _list("list_jobs", "JobNames[]"),
+        _call("delete_job", "JobName"),
     ),
     _kind(
         "Glue crawler",
@@ -387,11 +463,6 @@ KINDS: tuple[Kind, ...] = (
         ROLE_PREFIX,
     ),
 )
-
-
-def _topic_arn(sns: Any, name: str) -> str:
-    arns = _list("list_topics", "Topics[].TopicArn")(sns)
-    return next(arn for arn in arns if arn.endswith(f":{name}"))
 
 
 def main(arguments: list[str] | None = None) -> int:

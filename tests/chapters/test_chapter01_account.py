@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from tests.chapters.loading import load
-from tests.local_aws.account import ACCOUNT_ID
+from tests.local_aws.account import ACCOUNT_ID, EXECUTION_ROLE_ARN
 from tests.local_aws.environment import LocalAWS
 from tests.local_aws.policies import ALLOWED, evaluate, parse
 
@@ -242,6 +242,39 @@ def furnish(session: boto3.Session, project: str) -> None:
     arn = f"arn:aws:sqs:{region}:{ACCOUNT_ID}:{project}-dead-letters"
     events.put_targets(Rule=project, Targets=[{"Id": "1", "Arn": arn}])
     assert queue
+    furnish_pipelines(session, project)
+
+
+def furnish_pipelines(session: boto3.Session, project: str) -> None:
+    """What chapters 3 and 4 make: jobs, a state machine, a feature group, a stack with a bucket."""
+    s3, glue = session.client("s3"), session.client("glue")
+    command = {"Name": "pythonshell", "ScriptLocation": f"s3://{project}-lake/job.py"}
+    glue.create_job(Name=project, Role=EXECUTION_ROLE_ARN, Command=command)
+    glue.create_workflow(Name=project)
+    glue.create_trigger(
+        Name=project, Type="ON_DEMAND", WorkflowName=project, Actions=[{"JobName": project}]
+    )
+    definition = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
+    session.client("stepfunctions").create_state_machine(
+        name=project, definition=json.dumps(definition), roleArn=EXECUTION_ROLE_ARN
+    )
+    session.client("sagemaker").create_feature_group(
+        FeatureGroupName=project,
+        RecordIdentifierFeatureName="id",
+        EventTimeFeatureName="at",
+        FeatureDefinitions=[
+            {"FeatureName": "id", "FeatureType": "String"},
+            {"FeatureName": "at", "FeatureType": "Fractional"},
+        ],
+        OnlineStoreConfig={"EnableOnlineStore": True},
+        RoleArn=EXECUTION_ROLE_ARN,
+    )
+    bucket = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": f"{project}-of-stack"}}
+    template = {"Resources": {"Lake": bucket, "Queue": {"Type": "AWS::SQS::Queue"}}}
+    cloudformation = session.client("cloudformation")
+    cloudformation.create_stack(StackName=project, TemplateBody=json.dumps(template))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=project)
+    s3.put_object(Bucket=f"{project}-of-stack", Key="a", Body=b"1")
 
 
 def test_nothing_is_deleted_without_yes(aws: LocalAWS, session: boto3.Session) -> None:
