@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import simplemma
 import snowballstemmer
+from scipy.sparse import issparse
 from sklearn.base import TransformerMixin, clone
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from sklearn.linear_model import LogisticRegression
@@ -69,6 +70,11 @@ def letters_only(text: str) -> str:
     return " ".join(re.findall(r"[a-z]+", text.lower()))
 
 
+def letters_only_words(text: str) -> list[str]:
+    """The words that `letters_only` leaves of a text."""
+    return letters_only(text).split()
+
+
 def clean(text: str) -> str:
     """`text` with HTML entities decoded, and each URL and mention turned into a word."""
     text = html.unescape(text)
@@ -80,8 +86,31 @@ def tokenize(text: str) -> list[str]:
 
     Letters that come three times or more come twice: `sooooo` and `sooo` are one word.
     """
+    return list(_tokens(text))
+
+
+@cache  # texts come again with every fold and every choice
+def _tokens(text: str) -> tuple[str, ...]:
     tokens = TOKEN.findall(clean(text))
-    return [each if EMOTICON.match(each) else LONG.sub(r"\1\1", each.lower()) for each in tokens]
+    return tuple(
+        each if EMOTICON.match(each) else LONG.sub(r"\1\1", each.lower()) for each in tokens
+    )
+
+
+def characters(text: str) -> list[str]:
+    """Each two, three and four characters in a row of each word, with a space at its ends."""
+    return list(_characters(text))
+
+
+@cache
+def _characters(text: str) -> tuple[str, ...]:
+    words = [f" {word} " for word in clean(text).lower().split()]
+    return tuple(
+        word[at : at + size]
+        for word in words
+        for size in (2, 3, 4)
+        for at in range(len(word) - size + 1)
+    )
 
 
 def without(stop_words: Iterable[str]) -> Callable[[str], list[str]]:
@@ -224,7 +253,7 @@ def lookup(texts: Sequence[str], features: np.ndarray) -> FunctionTransformer:
 
 def classifier() -> OneVsRestClassifier:
     """Logistic regression, one for each class; a rare class weighs as much as a frequent one."""
-    model = LogisticRegression(C=1.0, class_weight="balanced", solver="liblinear")
+    model = LogisticRegression(C=1.0, class_weight="balanced", solver="liblinear", tol=1e-3)
     return OneVsRestClassifier(model)
 
 
@@ -251,15 +280,23 @@ def cross_validate(features: TransformerMixin, texts: Sequence[str], labels: Any
     """
     texts, labels = np.array(check_texts(texts), dtype=object), np.asarray(labels)
     predictions = np.empty(len(labels), dtype=object)
-    scores = []
-    folds = StratifiedKFold(5, shuffle=True, random_state=0)
-    for train, test in folds.split(texts, labels):
-        fitted = fit(features, texts[train], labels[train])
-        predictions[test] = fitted.predict(texts[test])
-        scores.append(macro_f1(labels[test], predictions[test]))
+    for train, test in _folds(labels):
+        predictions[test] = fit(features, texts[train], labels[train]).predict(texts[test])
     matrix = clone(features).fit_transform(texts)
-    filled = getattr(matrix, "nnz", None) or np.count_nonzero(matrix)
-    return Result(np.array(scores), predictions, matrix.shape[1], filled / np.prod(matrix.shape))
+    filled = matrix.nnz if issparse(matrix) else np.count_nonzero(matrix)
+    return judge(predictions, labels, matrix.shape[1], filled / np.prod(matrix.shape))
+
+
+def judge(predictions: Any, labels: Any, size: int = 0, filled: float = 0.0) -> Result:
+    """The result of predictions that somebody has made, scored on the folds of `cross_validate`."""
+    predictions, labels = np.asarray(predictions), np.asarray(labels)
+    scores = [macro_f1(labels[test], predictions[test]) for _, test in _folds(labels)]
+    return Result(np.array(scores), predictions, size, filled)
+
+
+def _folds(labels: np.ndarray) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    return folds.split(np.zeros(len(labels)), labels)
 
 
 def fit(features: TransformerMixin, texts: Sequence[str], labels: Any) -> Pipeline:
@@ -323,10 +360,8 @@ def count_kinds(answers: Iterable[dict[str, Any] | None], key: str) -> pd.DataFr
     found = [
         [each.get("Type", key) for each in answer[key]] if answer else [] for answer in answers
     ]
-    kinds = sorted({kind for kinds in found for kind in kinds})
-    return pd.DataFrame(
-        [{kind: kinds.count(kind) for kind in kinds} for kinds in found], columns=kinds
-    )
+    kinds = sorted({kind for one in found for kind in one})
+    return pd.DataFrame([[one.count(kind) for kind in kinds] for one in found], columns=kinds)
 
 
 def comprehend_units(texts: Iterable[str]) -> int:
