@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.ticker import PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
 GOOD, OTHER, PLAIN, NOTE, FOURTH = "#0072B2", "#E69F00", "#8C8C8C", "#D55E00", "#009E73"
 COLOURS = (PLAIN, OTHER, GOOD, FOURTH)
@@ -37,17 +37,21 @@ def row_groups(files: Mapping[str, pd.DataFrame], value: float, title: str) -> N
 
     `files` are tables with the columns `min` and `max`. Groups that may hold `value` stand out.
     """
-    _, panels = plt.subplots(1, len(files), figsize=(7.2, 3.4), sharex=True, squeeze=False)
+    _, panels = plt.subplots(
+        1, len(files), figsize=(7.2, 3.4), sharex=True, sharey=True, squeeze=False
+    )
     for axes, (name, groups) in zip(panels[0], files.items(), strict=True):
         hit = (groups["min"] <= value) & (groups["max"] >= value)
         colours = hit.map({True: NOTE, False: PLAIN})
         axes.hlines(groups.index, groups["min"], groups["max"], colors=colours, linewidth=5)
         axes.axvline(value, color=NOTE, linestyle="--", linewidth=1, zorder=0)
         axes.set_title(f"{name}: {hit.sum()} of {len(groups)} read", fontweight="normal")
-        axes.set(xlabel="customer_id", ylabel="row group")
-        axes.invert_yaxis()
+        axes.set(xlabel="customer_id")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="x", labelsize=9)
+    panels[0, 0].set_ylabel("row group")
+    panels[0, 0].invert_yaxis()
     plt.gcf().suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
 
 

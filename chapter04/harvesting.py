@@ -16,6 +16,7 @@ from sklearn.base import ClassifierMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 LABEL = "buys_again"
 AHEAD = pd.Timedelta(days=90)
@@ -148,7 +149,7 @@ def stratified_sample(
 
     A weight says how many customers one stands for. `strata` has the index of the table. With
     `spread`, a value by customer, strata in which it varies more get more: in proportion to their
-    size times its standard deviation (Neyman, 1934).
+    size times its standard deviation (Neyman, 1934). Where it is missing, nothing is known.
 
     Raises:
         SampleError: if a customer has no stratum, there are more strata than customers asked for,
@@ -162,8 +163,8 @@ def stratified_sample(
     if len(counts) > size:
         raise SampleError(f"{len(counts)} strata need as many customers, not {size}; merge strata")
     importance = counts.astype(float)
-    if spread is not None:  # a stratum of one customer has no standard deviation
-        importance *= spread.loc[table.index].groupby(strata).std().fillna(0)
+    if spread is not None:
+        importance *= _deviations(spread.reindex(table.index), strata, counts)
     quotas = _quotas(counts, importance, size)
     positions = pd.Series(np.arange(len(table)))
     drawn = []
@@ -195,7 +196,8 @@ def representatives(features: pd.DataFrame, size: int, seed: int = 0) -> pd.Seri
     scaled = StandardScaler().fit_transform(features)
     if len(np.unique(scaled, axis=0)) < size:
         raise SampleError(f"fewer than {size} customers differ from each other; ask for fewer")
-    means = KMeans(size, n_init=1, random_state=seed).fit(scaled)
+    with threadpool_limits(limits=1):
+        means = KMeans(size, n_init=1, random_state=seed).fit(scaled)
     distance = np.linalg.norm(scaled - means.cluster_centers_[means.labels_], axis=1)
     members = pd.DataFrame({"cluster": means.labels_, "distance": distance})
     nearest = members.groupby("cluster")["distance"].idxmin()
@@ -205,12 +207,22 @@ def representatives(features: pd.DataFrame, size: int, seed: int = 0) -> pd.Seri
 def cluster_labels(features: pd.DataFrame, clusters: int, seed: int) -> pd.Series:
     """The cluster of each customer."""
     scaled = StandardScaler().fit_transform(features)
-    labels = KMeans(clusters, n_init=1, random_state=seed).fit_predict(scaled)
+    with threadpool_limits(limits=1):
+        labels = KMeans(clusters, n_init=1, random_state=seed).fit_predict(scaled)
     return pd.Series(labels, index=features.index)
 
 
+def _deviations(spread: pd.Series, strata: pd.Series, counts: pd.Series) -> pd.Series:
+    """The standard deviation in each stratum; of all, where too little is known of one.
+
+    A stratum of one customer has none: drawn whole, it leaves nothing to chance.
+    """
+    deviations = spread.groupby(strata).std()
+    return deviations.fillna(spread.std()).where(counts > 1, 0)
+
+
 def _quotas(counts: pd.Series, importance: pd.Series, size: int) -> dict[Any, int]:
-    """How many to draw from each stratum: by importance, one at least, at most all; `size` in all."""
+    """How many to draw from each stratum: by importance, but one at least and all at most."""
     exact = importance / importance.sum() * size
     quotas = np.minimum(np.maximum(np.floor(exact), 1), counts).astype(int)
     # What rounding and full strata left goes to the largest remainders, and the other way round.
@@ -243,21 +255,25 @@ def error_of_estimates(truth: float, estimates: Sequence[float]) -> float:
 
 def estimate_errors(
     table: pd.DataFrame,
-    column: str,
+    columns: Mapping[str, str],
     ways: Mapping[str, Callable[..., pd.Series]],
     sizes: Iterable[int],
-    draws: int = 60,
-) -> pd.DataFrame:
-    """The relative error of the mean of a column: a row a size, a column a way to sample."""
-    truth = table[column].mean()
-    rows = {}
+    draws: int = 30,
+) -> dict[str, pd.DataFrame]:
+    """The relative error of estimated means, over so many draws.
+
+    `columns` maps a title to a column of the table; for each title the result has a table, a row a
+    size and a column a way to sample.
+    """
+    rows: dict[str, dict[int, dict[str, float]]] = {title: {} for title in columns}
     for size in sizes:
-        rows[size] = {}
         for name, way in ways.items():
-            seeds = (np.random.default_rng(seed) for seed in range(draws))
-            said = [weighted_mean(table[column], way(table, size, seed)) for seed in seeds]
-            rows[size][name] = error_of_estimates(truth, said)
-    return pd.DataFrame(rows).T
+            samples = [way(table, size, np.random.default_rng(seed)) for seed in range(draws)]
+            for title, column in columns.items():
+                said = [weighted_mean(table[column], sample) for sample in samples]
+                error = error_of_estimates(table[column].mean(), said)
+                rows[title].setdefault(size, {})[name] = error
+    return {title: pd.DataFrame(each).T for title, each in rows.items()}
 
 
 def score(
@@ -277,8 +293,10 @@ def score(
         raise SampleError(f"all {len(train)} rows of the sample have the same label; draw more")
     each = None if weights is None else weights.loc[train.index].to_numpy()
     keywords = {} if each is None else {f"{model.steps[-1][0]}__sample_weight": each}
-    fitted = clone(model).fit(numbers(train), train[LABEL], **keywords)
-    return float(roc_auc_score(test[LABEL], fitted.predict_proba(numbers(test))[:, 1]))
+    with threadpool_limits(limits=1):  # tables this small gain nothing from more
+        fitted = clone(model).fit(numbers(train), train[LABEL], **keywords)
+        probabilities = fitted.predict_proba(numbers(test))[:, 1]
+    return float(roc_auc_score(test[LABEL], probabilities))
 
 
 def enough(curve: pd.DataFrame, tolerance: float) -> int:
@@ -298,7 +316,7 @@ def learning_curve(
     test: pd.DataFrame,
     sizes: Iterable[int],
     draw: Callable[[int, np.random.Generator], pd.Series],
-    draws: int = 6,
+    draws: int = 5,
 ) -> pd.DataFrame:
     """Scores of a model that learned from samples: a row a draw, with `size` and `score`.
 

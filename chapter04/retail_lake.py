@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
 import boto3
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -91,6 +92,19 @@ def inventory(bucket: str, folder: str) -> dict[str, int]:
     if not sizes:
         raise ValueError(f"s3://{bucket}/{folder}/ is empty; check the name of the folder")
     return {"objects": len(sizes), "bytes": sum(sizes)}
+
+
+def stored(bucket: str, folders: Sequence[str]) -> pd.DataFrame:
+    """Objects, MB, and KB an object, of each folder."""
+    found = {folder: inventory(bucket, folder) for folder in folders}
+    table = pd.DataFrame(found).T
+    return pd.DataFrame(
+        {
+            "objects": table["objects"],
+            "MB": (table["bytes"] / 1e6).round(1),
+            "KB an object": (table["bytes"] / table["objects"] / 1e3).round().astype(int),
+        }
+    )
 
 
 def columns_ddl(table: pa.Table, types: dict[str, str] | None = None) -> str:
