@@ -116,7 +116,7 @@ class Judge:
 
 def converges(model: Any, features: Any, train: pd.DataFrame, label: str = "late") -> bool:
     """Whether a model's solver arrives within its iterations, on what `features` makes."""
-    with warnings.catch_warnings():
+    with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         try:
             make_pipeline(clone(features), clone(model)).fit(train, train[label])
