@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MultipleLocator, PercentFormatter
 from sklearn.metrics import confusion_matrix
 
 COLOURS = {"negative": "#D55E00", "neutral": "#8C8C8C", "positive": "#0072B2"}
@@ -76,6 +76,7 @@ def scores_by_fold(
     axes.set_ylim(len(results) - 0.4, -1.4 if references else -0.6)
     axes.grid(axis="y", visible=False)
     axes.set(xlabel="macro F1 on the fold left out", title=title)
+    axes.xaxis.set_major_locator(MultipleLocator(0.05))
 
 
 def confusion(labels: Any, predictions: Any, title: str) -> None:
