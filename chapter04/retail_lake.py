@@ -95,14 +95,16 @@ def inventory(bucket: str, folder: str) -> dict[str, int]:
 
 
 def stored(bucket: str, folders: Sequence[str]) -> pd.DataFrame:
-    """Objects, MB, and KB an object, of each folder."""
+    """Objects, MB, and KB an object (two digits of them), of each folder."""
     found = {folder: inventory(bucket, folder) for folder in folders}
     table = pd.DataFrame(found).T
     return pd.DataFrame(
         {
             "objects": table["objects"],
             "MB": (table["bytes"] / 1e6).round(1),
-            "KB an object": (table["bytes"] / table["objects"] / 1e3).round().astype(int),
+            "KB an object": [
+                float(f"{each / 1e3:.2g}") for each in table["bytes"] / table["objects"]
+            ],
         }
     )
 
