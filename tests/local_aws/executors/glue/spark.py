@@ -85,10 +85,10 @@ class Staging:
             "spark.sql.warehouse.dir": str(folder / "warehouse"),
             "spark.sql.session.timeZone": "UTC",
             "spark.sql.shuffle.partitions": str(CORES),
+            # A bucket without a link must fail. Were there a `…scheme.target.s3.impl`, its objects
+            # would be read and written below the root of this machine's own file system.
             "spark.hadoop.fs.s3.impl": _VIEWFS,
-            "spark.hadoop.fs.viewfs.overload.scheme.target.s3.impl": (
-                "org.apache.hadoop.fs.LocalFileSystem"
-            ),
+            "spark.hadoop.fs.s3a.impl": _VIEWFS,
         }
         for bucket in self.buckets:
             link = f"spark.hadoop.fs.viewfs.mounttable.{bucket}.linkFallback"
