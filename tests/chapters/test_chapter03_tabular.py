@@ -167,6 +167,31 @@ def test_a_cycle_closes():
         encoders.cyclic(pd.DataFrame({"hour": [1]}), period=0)
 
 
+def test_steps_hold_equally_many_rows_and_leave_gaps():
+    rows = np.column_stack([np.arange(100.0), np.full(100, 7.0), np.full(100, np.nan)])
+    steps = encoders.QuantileSteps(4).fit(rows)
+    made = steps.transform(rows)
+    assert np.bincount(made[:, 0].astype(int)).tolist() == [25, 25, 25, 25]
+    assert np.unique(made[:, 1]).tolist() == [0]
+    assert np.isnan(made[:, 2]).all()
+    assert steps.transform([[-5, 900, np.nan]])[0, :2].tolist() == [0, 1]
+
+
+def test_steps_do_not_mind_the_scale(flights):
+    rows = flights[["distance", "humid"]].to_numpy(dtype=float)
+    made = encoders.QuantileSteps(10).fit_transform(rows)
+    np.testing.assert_array_equal(made, encoders.QuantileSteps(10).fit_transform(rows * 8))
+
+
+def test_steps_name_what_is_wrong():
+    with pytest.raises(ValueError, match="no rows or no columns to learn from"):
+        encoders.QuantileSteps().fit(np.empty((0, 2)))
+    with pytest.raises(ValueError, match="steps=1 must be at least 2"):
+        encoders.QuantileSteps(1).fit(np.ones((3, 1)))
+    with pytest.raises(ValueError, match="1 columns, learned from 2"):
+        encoders.QuantileSteps().fit(np.ones((3, 2))).transform(np.ones((3, 1)))
+
+
 def test_encoders_work_in_a_pipeline_with_names(flights):
     columns = ["dest", "tailnum"]
     steps = [
