@@ -6,6 +6,7 @@ import io
 import json
 import timeit
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sklearn.neighbors import KNeighborsClassifier
 LUMA = np.array([0.299, 0.587, 0.114])
 CANVAS, DIGIT = 16, 8
 FARTHEST = 3  # pixels that a digit is moved
+WINDOW = 6  # pixels on each side of what the small network sees at once
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────
@@ -154,21 +156,49 @@ def as_pixels(pictures: np.ndarray) -> np.ndarray:
     return pictures.reshape(len(pictures), -1)
 
 
-def as_gradients(pictures: np.ndarray) -> np.ndarray:
-    """Histograms of oriented gradients in cells of 4 × 4 pixels.
+def as_gradients(pictures: np.ndarray, cell: int) -> np.ndarray:
+    """Histograms of oriented gradients: 8 directions in each cell of `cell` × `cell` pixels.
 
     Source: N. Dalal and B. Triggs (2005), Histograms of oriented gradients for human detection.
     """
-    settings = {"orientations": 8, "pixels_per_cell": (4, 4), "cells_per_block": (1, 1)}
+    settings = {"orientations": 8, "pixels_per_cell": (cell, cell), "cells_per_block": (1, 1)}
     return np.array([hog(picture, **settings) for picture in pictures])
 
 
+def windows_of(pictures: np.ndarray) -> np.ndarray:
+    """What a window of 6 × 6 pixels sees at each place where it touches the picture.
+
+    Returns:
+        count × places × 36; what is outside of the picture is 0.
+    """
+    edge = WINDOW - 1
+    padded = np.pad(pictures, ((0, 0), (edge, edge), (edge, edge)))
+    seen = np.lib.stride_tricks.sliding_window_view(padded, (WINDOW, WINDOW), axis=(1, 2))
+    return seen.reshape(len(pictures), -1, WINDOW**2)
+
+
 def as_embedding(pictures: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:
-    """The second hidden layer of the network in `data/digit_network.npz`: count × 32."""
-    layer = as_pixels(pictures)
-    for number in (1, 2):
-        layer = np.maximum(layer @ weights[f"w{number}"] + weights[f"b{number}"], 0)
-    return layer
+    """The inner layer of the network in `data/digit_network.npz`: count × 128.
+
+    Two layers answer for each window; of each answer the strongest counts, wherever it was.
+    """
+    found = []
+    for windows in windows_of(pictures):  # one by one, since all answers together are large
+        hidden = np.maximum(windows @ weights["w1"] + weights["b1"], 0)
+        found.append(np.maximum(hidden @ weights["w2"] + weights["b2"], 0).max(axis=0))
+    return np.array(found)
+
+
+def centred(pictures: np.ndarray) -> np.ndarray:
+    """Digits moved so that what is drawn stands in the middle; empty pictures stay as they are."""
+    found = np.zeros_like(pictures)
+    for number, picture in enumerate(pictures):
+        shifts = []
+        for axis in (1, 0):
+            drawn = np.flatnonzero(picture.any(axis=axis))
+            shifts.append((len(picture) - drawn[0] - drawn[-1]) // 2 if len(drawn) else 0)
+        found[number] = np.roll(picture, shifts, axis=(0, 1))
+    return found
 
 
 def nearest_neighbours(
@@ -179,7 +209,7 @@ def nearest_neighbours(
 
 
 def score_with_few_labels(
-    features: np.ndarray, labels: np.ndarray, shots: int = 10, draws: int = 20
+    features: np.ndarray, labels: np.ndarray, shots: int = 10, draws: int = 10
 ) -> tuple[float, float]:
     """Mean and standard deviation of the accuracy when only `shots` of each class are labelled.
 
@@ -206,42 +236,111 @@ def score_with_few_labels(
 
 
 def manifest_line(
-    uri: str, attribute: str, label: str, found: list[dict[str, Any]]
+    uri: str, classes: list[str], subject: str, found: list[dict[str, Any]], made: datetime
 ) -> dict[str, Any]:
-    """One line of an augmented manifest: picture, label, and metadata on how the label came about.
+    """One line of an augmented manifest for image classification, in the form of Ground Truth.
 
     Args:
         uri: where the picture lies, s3://…
-        attribute: what the label is called, such as `subject`.
-        label: its value.
-        found: labels of Rekognition, kept as metadata.
-    """
-    confidences = {each["Name"]: round(each["Confidence"] / 100, 3) for each in found}
-    metadata = {"type": "by-hand", "human-annotated": "yes", "rekognition": confidences}
-    return {"source-ref": uri, attribute: label, f"{attribute}-metadata": metadata}
-
-
-def read_manifest(text: str, attribute: str) -> pd.DataFrame:
-    """The lines of an augmented manifest: `picture`, `label`, `labels_found`.
+        classes: the names of all classes; the label is the place of the subject among them.
+        subject: what the picture shows, said by a person.
+        found: labels of Rekognition, kept as an attribute of their own.
+        made: when the subject was said.
 
     Raises:
-        ValueError: naming the first line that is no JSON, or lacks picture, label or metadata.
+        ValueError: if the subject is none of the classes.
     """
-    rows = []
+    if subject not in classes:
+        raise ValueError(f"{subject!r} is none of the classes {', '.join(classes)}")
+    metadata = {
+        "class-name": subject,
+        "confidence": 1,
+        "type": "groundtruth/image-classification",
+        "job-name": "labeling-job/by-hand",
+        "human-annotated": "yes",
+        "creation-date": made.isoformat(timespec="seconds"),
+    }
+    confidences = {each["Name"]: round(each["Confidence"] / 100, 3) for each in found}
+    return {
+        "source-ref": uri,
+        "subject": classes.index(subject),
+        "subject-metadata": metadata,
+        "rekognition": confidences,
+    }
+
+
+def read_manifest(text: str) -> pd.DataFrame:
+    """The lines of an augmented manifest: `picture`, `subject`, `name`, `labels_found`.
+
+    Raises:
+        ValueError: naming the first line that is no JSON, lacks picture, label or metadata, has a
+            place that is not in S3, or a label that goes by another name elsewhere.
+    """
+    rows, names = [], {}
     for number, line in enumerate(text.splitlines(), 1):
         try:
             entry = json.loads(line)
         except ValueError:
             raise ValueError(f"line {number} is not JSON: {line[:60]!r}") from None
-        needed = ("source-ref", attribute, f"{attribute}-metadata")
+        needed = ("source-ref", "subject", "subject-metadata")
         missing = [key for key in needed if key not in entry]
         if missing:
             raise ValueError(f"line {number} lacks {', '.join(missing)}")
-        if not entry["source-ref"].startswith("s3://"):
-            raise ValueError(f"line {number}: {entry['source-ref']!r} is no place in S3")
-        labels_found = entry[f"{attribute}-metadata"].get("rekognition", {})
-        rows.append((entry["source-ref"], entry[attribute], len(labels_found)))
-    return pd.DataFrame(rows, columns=["picture", "label", "labels_found"])
+        picture, subject = entry["source-ref"], entry["subject"]
+        if not picture.startswith("s3://"):
+            raise ValueError(f"line {number}: {picture!r} is no place in S3")
+        name = entry["subject-metadata"].get("class-name")
+        if names.setdefault(subject, name) != name:
+            raise ValueError(f"line {number}: {subject} is {name!r}, and {names[subject]!r} before")
+        rows.append((picture, subject, name, len(entry.get("rekognition", {}))))
+    return pd.DataFrame(rows, columns=["picture", "subject", "name", "labels_found"])
+
+
+# ── labels of Rekognition ────────────────────────────────────────────────────────────────────────
+
+
+def label_features(found: dict[Any, list[dict[str, Any]]], least: float) -> pd.DataFrame:
+    """A row for each picture, a column for each label, its confidence between 0 and 1; 0 if absent.
+
+    Args:
+        found: picture → labels as DetectLabels returns them.
+        least: confidence in percent below which a label is left out.
+    """
+    rows = {
+        picture: {
+            each["Name"]: each["Confidence"] / 100 for each in labels if each["Confidence"] >= least
+        }
+        for picture, labels in found.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").reindex(list(rows)).fillna(0.0)
+
+
+def right_and_wrong(
+    found: dict[str, list[dict[str, Any]]], shown: dict[str, list[str]], levels: range
+) -> pd.DataFrame:
+    """How many labels are `right` and `wrong` at each least confidence.
+
+    Args:
+        found: picture → labels as DetectLabels returns them.
+        shown: picture → names of labels that a person finds right.
+        levels: least confidences in percent.
+    """
+    judged = [
+        (each["Confidence"], each["Name"] in shown[picture])
+        for picture, labels in found.items()
+        for each in labels
+    ]
+    rows = {
+        level: {
+            "right": sum(right for confidence, right in judged if confidence >= level),
+            "wrong": sum(not right for confidence, right in judged if confidence >= level),
+        }
+        for level in levels
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+# ── timing ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def times_faster(slow: Callable[[], object], fast: Callable[[], object]) -> float:

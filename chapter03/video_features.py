@@ -39,18 +39,44 @@ def colours(frame: np.ndarray) -> np.ndarray:
     return np.bincount(number.ravel(), minlength=LEVELS**3) / number.size
 
 
-def changes(histograms: np.ndarray) -> np.ndarray:
-    """The share of pixels whose colour differs from the frame before; 0 for the first frame.
+def changes(histograms: np.ndarray, distance: int = 1) -> np.ndarray:
+    """The share of pixels whose colour differs from that of `distance` frames before.
 
-    Half the sum of absolute differences of two histograms, between 0 and 1.
+    Half the sum of absolute differences of two histograms, between 0 and 1; 0 for the first
+    frames, which have nothing before them.
+
+    Raises:
+        ValueError: if the distance is less than 1.
     """
-    steps = np.abs(np.diff(histograms, axis=0)).sum(axis=1) / 2
-    return np.concatenate([[0.0], steps])
+    if distance < 1:
+        raise ValueError(f"frames are compared with earlier ones, not at a distance of {distance}")
+    steps = np.abs(histograms[distance:] - histograms[:-distance]).sum(axis=1) / 2
+    return np.concatenate([np.zeros(min(distance, len(histograms))), steps])
 
 
 def scene_starts(change: np.ndarray, threshold: float) -> np.ndarray:
-    """The frames at which a scene begins: the first, and where more than the threshold changes."""
-    return np.concatenate([[0], np.flatnonzero(change > threshold)])
+    """The frames at which a scene begins: the first, and where change rises above the threshold."""
+    above = change > threshold
+    rises = np.flatnonzero(above[1:] & ~above[:-1]) + 1
+    return np.concatenate([[0], rises])
+
+
+def compare_with_truth(starts: np.ndarray, truth: list[int], tolerance: int) -> dict[str, int]:
+    """How many true starts were `found`, and how many `false` ones came with them.
+
+    Args:
+        starts: frames at which scenes were said to begin; the first frame does not count.
+        truth: frames at which they do begin.
+        tolerance: so many frames late is still right.
+    """
+    late = starts[1:, None] - np.asarray(truth)[None]
+    right = (late >= 0) & (late <= tolerance)
+    return {"found": int(right.any(axis=0).sum()), "false": int((~right.any(axis=1)).sum())}
+
+
+def scenes_seen(chosen: np.ndarray, starts: np.ndarray) -> int:
+    """In how many of the scenes that begin at `starts` at least one of the chosen frames lies."""
+    return len(np.unique(np.searchsorted(starts, chosen, side="right")))
 
 
 def middles(starts: np.ndarray, count: int) -> np.ndarray:

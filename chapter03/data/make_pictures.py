@@ -4,7 +4,8 @@ them.
     python make_pictures.py
 
 The photographs are reduced to 480 pixels on their longer side. The film moves a window over each
-of them; where a scene begins is known, because this script decides it (`SCENES`).
+of them; where a scene begins is known, because this script decides it (`SCENES`). Scenes follow
+each other by hard cuts, but for the last one, which is faded in.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ SCENES = [
     ("flower", 22),
 ]
 LAMP = ("cat", 20)
+FADE = ("flower", 10)  # so many frames are a mixture with the end of the scene before
 FRAMES_A_SECOND = 12
 WIDTH, HEIGHT = 320, 240
 
@@ -76,10 +78,22 @@ def scene(picture: np.ndarray, frames: int, lamp: int | None = None) -> list[np.
 
 def film(pictures: dict[str, np.ndarray]) -> list[np.ndarray]:
     """All frames, as HEIGHT × WIDTH × 3 in RGB."""
-    frames = []
+    frames: list[np.ndarray] = []
     for name, length in SCENES:
-        frames += scene(pictures[name], length, LAMP[1] if name == LAMP[0] else None)
+        added = scene(pictures[name], length, LAMP[1] if name == LAMP[0] else None)
+        if name == FADE[0]:
+            added = faded_in(added, frames[-1], FADE[1])
+        frames += added
     return frames
+
+
+def faded_in(frames: list[np.ndarray], before: np.ndarray, length: int) -> list[np.ndarray]:
+    """The frames, the first ones mixed with the frame before them, less and less of it."""
+    shares = (np.arange(len(frames)) + 1) / (length + 1)
+    return [
+        np.round(share * frame + (1 - share) * before).astype(np.uint8)
+        for frame, share in zip(frames, shares.clip(max=1), strict=True)
+    ]
 
 
 def main() -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import cv2
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -139,10 +141,34 @@ def test_moved_copies_keep_every_pixel():
 
 
 def test_an_embedding_by_hand():
-    weights = {"w1": np.eye(256)[:, :2], "b1": np.array([0, -9.0]), "w2": np.ones((2, 1)), "b2": 1}
+    """One hidden unit adds up two pixels of the window, the other never answers."""
+    first = np.zeros((36, 2))
+    first[:2, 0] = 1
+    weights = {"w1": first, "b1": np.array([0, -99.0]), "w2": np.ones((2, 1)), "b2": 1}
     picture = np.zeros((1, 16, 16))
-    picture[0, 0, :2] = 3, 5
-    assert images.as_embedding(picture, weights).tolist() == [[4.0]]
+    picture[0, 7, 4:6] = 3, 5
+    assert images.as_embedding(picture, weights).tolist() == [[9.0]]
+
+
+def test_a_window_goes_to_every_place_where_it_touches_the_picture():
+    windows = images.windows_of(np.ones((2, 16, 16)))
+    assert windows.shape == (2, 21 * 21, 36)
+    assert windows[0].sum(axis=1).min() == 1 and windows[0].sum() == 16 * 16 * 36
+
+
+def test_the_embedding_does_not_depend_on_the_place():
+    weights = dict(np.load(DATA / "digit_network.npz"))
+    digit = images.on_canvas(np.random.default_rng(0).random((4, 8, 8)))
+    moved = images.moved_copies(digit, 1, seed=3)
+    assert np.abs(moved - digit).max() > 0.1
+    same = images.as_embedding(digit, weights), images.as_embedding(moved, weights)
+    assert np.allclose(*same)
+
+
+def test_centring_undoes_moving():
+    digit = images.on_canvas(np.random.default_rng(0).random((4, 8, 8)))
+    assert (images.centred(images.moved_copies(digit, 1, seed=3)) == digit).all()
+    assert (images.centred(np.zeros((1, 16, 16))) == 0).all()
 
 
 def test_the_judge_tells_good_features_from_noise():
@@ -154,39 +180,80 @@ def test_the_judge_tells_good_features_from_noise():
         images.score_with_few_labels(noise, labels, shots=40)
 
 
-def test_gradients_see_the_direction_of_edges():
+@pytest.mark.parametrize(("cell", "numbers"), [(4, 128), (16, 8)])
+def test_gradients_see_the_direction_of_edges(cell, numbers):
     upright = np.zeros((1, 16, 16))
     upright[0, :, 8:] = 1
-    lying = upright.swapaxes(1, 2)
-    one, other = images.as_gradients(upright), images.as_gradients(lying)
-    assert one.shape == (1, 128) and not np.allclose(one, other)
+    one, other = (images.as_gradients(each, cell) for each in (upright, upright.swapaxes(1, 2)))
+    assert one.shape == (1, numbers) and not np.allclose(one, other)
 
 
-# ── manifests ────────────────────────────────────────────────────────────────────────────────────
+# ── manifests and labels ─────────────────────────────────────────────────────────────────────────
+
+MADE = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+FOUND = [{"Name": "Cat", "Confidence": 93.21}, {"Name": "Bed", "Confidence": 28.0}]
+
+
+def line(**changes: Any) -> str:
+    return json.dumps(
+        images.manifest_line("s3://b/cat.jpg", ["dog", "cat"], "cat", [], MADE) | changes
+    )
 
 
 def test_a_manifest_is_read_as_it_was_written():
-    found = [{"Name": "Cat", "Confidence": 93.21}]
-    line = images.manifest_line("s3://b/cat.jpg", "subject", "cat", found)
-    assert line["subject-metadata"]["rekognition"] == {"Cat": 0.932}
-    read = images.read_manifest(json.dumps(line), "subject")
-    assert read.to_dict("records") == [
-        {"picture": "s3://b/cat.jpg", "label": "cat", "labels_found": 1}
-    ]
+    written = images.manifest_line("s3://b/cat.jpg", ["dog", "cat"], "cat", FOUND, MADE)
+    assert written["subject-metadata"] == {
+        "class-name": "cat",
+        "confidence": 1,
+        "type": "groundtruth/image-classification",
+        "job-name": "labeling-job/by-hand",
+        "human-annotated": "yes",
+        "creation-date": "2026-11-23T08:00:00+00:00",
+    }
+    assert written["rekognition"] == {"Cat": 0.932, "Bed": 0.28}
+    read = images.read_manifest(json.dumps(written))
+    row = {"picture": "s3://b/cat.jpg", "subject": 1, "name": "cat", "labels_found": 2}
+    assert read.to_dict("records") == [row]
+
+
+def test_a_subject_without_a_class_is_refused():
+    with pytest.raises(ValueError, match="'cow' is none of the classes dog, cat"):
+        images.manifest_line("s3://b/cow.jpg", ["dog", "cat"], "cow", [], MADE)
 
 
 @pytest.mark.parametrize(
     ("second", "message"),
     [
         ("{broken", "line 2 is not JSON"),
-        ('{"source-ref": "s3://b/a.jpg", "subject": "cat"}', "line 2 lacks subject-metadata"),
-        ('{"source-ref": "a.jpg", "subject": 1, "subject-metadata": {}}', "no place in S3"),
+        ('{"source-ref": "s3://b/a.jpg", "subject": 1}', "line 2 lacks subject-metadata"),
+        (line(**{"source-ref": "a.jpg"}), "line 2: 'a.jpg' is no place in S3"),
+        (line(**{"subject-metadata": {"class-name": "dog"}}), "line 2: 1 is 'dog', and 'cat'"),
     ],
 )
 def test_a_wrong_line_of_a_manifest_is_named(second, message):
-    first = json.dumps(images.manifest_line("s3://b/cat.jpg", "subject", "cat", []))
     with pytest.raises(ValueError, match=message):
-        images.read_manifest(f"{first}\n{second}", "subject")
+        images.read_manifest(f"{line()}\n{second}")
+
+
+def test_labels_become_columns():
+    table = images.label_features({7: FOUND, 8: [], 9: [FOUND[1]]}, least=20)
+    assert table.index.tolist() == [7, 8, 9]
+    assert table.to_dict("list") == {"Cat": [pytest.approx(0.9321), 0, 0], "Bed": [0.28, 0, 0.28]}
+    assert images.label_features({7: FOUND}, least=50).columns.tolist() == ["Cat"]
+
+
+def test_labels_are_counted_at_each_confidence():
+    counts = images.right_and_wrong({"cat": FOUND}, {"cat": ["Cat"]}, range(20, 100, 60))
+    assert counts.to_dict("index") == {
+        20: {"right": 1, "wrong": 1},
+        80: {"right": 1, "wrong": 0},
+    }
+
+
+def test_somebody_has_looked_at_each_picture():
+    shown = json.loads((DATA / "labels_by_hand.json").read_text())
+    assert set(shown) == set(script("make_pictures").SOURCES)
+    assert all(names and len(set(names)) == len(names) for names in shown.values())
 
 
 # ── clips ────────────────────────────────────────────────────────────────────────────────────────
@@ -200,16 +267,41 @@ def test_a_file_without_frames_is_refused(tmp_path):
             list(video.frames(path))
 
 
-def test_the_scenes_of_the_clip_are_found():
+@pytest.fixture(scope="module")
+def histograms() -> np.ndarray:
+    return np.array([video.colours(frame) for frame in video.frames(DATA / "clip.mp4")])
+
+
+@pytest.fixture(scope="module")
+def truth() -> list[int]:
+    lengths = [length for _, length in script("make_pictures").SCENES]
+    return np.cumsum(lengths)[:-1].tolist()
+
+
+def test_the_scenes_of_the_clip_are_found(histograms, truth):
     made = script("make_pictures")
-    histograms = np.array([video.colours(frame) for frame in video.frames(DATA / "clip.mp4")])
-    lengths = [length for _, length in made.SCENES]
-    assert len(histograms) == sum(lengths)
+    assert len(histograms) == sum(length for _, length in made.SCENES)
     assert np.allclose(histograms.sum(axis=1), 1)
-    starts = video.scene_starts(video.changes(histograms), threshold=0.5)
-    assert starts.tolist() == np.cumsum([0, *lengths[:-1]]).tolist()
-    nervous = video.scene_starts(video.changes(histograms), threshold=0.2)
-    assert set(nervous) - set(starts) == {150}
+    starts = video.scene_starts(video.changes(histograms, distance=6), threshold=0.5)
+    found = video.compare_with_truth(starts, truth, tolerance=made.FADE[1])
+    assert found == {"found": 5, "false": 0}
+    assert starts[:-1].tolist() == [0, *truth[:-1]]
+
+
+def test_from_frame_to_frame_a_fade_is_missed_and_a_lamp_is_a_scene(histograms, truth):
+    near = video.changes(histograms)
+    assert video.scene_starts(near, 0.5).tolist() == [0, *truth[:-1]]
+    assert 150 in video.scene_starts(near, 0.2)
+
+
+def test_finds_and_false_alarms_are_counted():
+    starts = np.array([0, 11, 12, 40])
+    assert video.compare_with_truth(starts, [10, 30], 2) == {"found": 1, "false": 1}
+    assert video.compare_with_truth(starts[:1], [10], 2) == {"found": 0, "false": 0}
+
+
+def test_scenes_are_counted_once():
+    assert video.scenes_seen(np.array([0, 5, 9, 25]), np.array([0, 10, 20])) == 2
 
 
 def test_middles_and_equal_distances():
@@ -222,6 +314,12 @@ def test_a_clip_of_one_colour_has_one_scene():
     histograms = np.array([video.colours(plain)] * 4)
     assert video.scene_starts(video.changes(histograms), 0.1).tolist() == [0]
     assert video.changes(histograms[:1]).tolist() == [0]
+    assert video.changes(histograms, distance=9).tolist() == [0] * 4
+
+
+def test_frames_are_compared_with_earlier_ones():
+    with pytest.raises(ValueError, match="not at a distance of 0"):
+        video.changes(np.ones((3, 216)), distance=0)
 
 
 # ── data and pictures ────────────────────────────────────────────────────────────────────────────
@@ -242,7 +340,8 @@ def test_the_film_shows_what_the_script_shows():
     expected = made.film(pictures)
     shipped = list(video.frames(DATA / "clip.mp4"))
     assert len(shipped) == len(expected)
-    assert np.abs(shipped[60].astype(int) - expected[60]).mean() < 10
+    for number in (60, 174):  # in a scene, in the fade
+        assert np.abs(shipped[number].astype(int) - expected[number]).mean() < 10
 
 
 def test_the_network_tells_apart_what_it_has_learned():
@@ -261,20 +360,52 @@ def test_the_network_tells_apart_what_it_has_learned():
     assert score > 0.9
 
 
+def test_the_gradients_of_the_network_are_right():
+    """Against differences of the cross-entropy, for one weight of each kind."""
+    made = script("make_digit_network")
+    random = np.random.default_rng(0)
+    weights = made.first_weights(random)
+    windows, truth = random.random((5, 9, 36)), np.array([0, 1, 2, 3, 6])
+    kept = (random.random((5, made.OUTPUTS)) >= 0.3) / 0.7
+
+    def loss() -> float:
+        hidden = np.maximum(windows @ weights["w1"] + weights["b1"], 0)
+        strongest = np.maximum(hidden @ weights["w2"] + weights["b2"], 0).max(axis=1) * kept
+        scores = strongest @ weights["w3"] + weights["b3"]
+        return float(np.mean(np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(5), truth]))
+
+    found = made.gradients(windows, truth, kept, weights)
+    for name, value in weights.items():
+        place = np.unravel_index(np.abs(found[name]).argmax(), value.shape)
+        before, step = value[place], 1e-6
+        value[place] = before + step
+        above = loss()
+        value[place] = before - step
+        below = loss()
+        value[place] = before
+        assert found[name][place] == pytest.approx((above - below) / (2 * step), rel=1e-4)
+
+
 def test_the_drawings_show_what_they_are_given(cat):
-    sheet = figures.sheet({"one": cat, "two": cat[..., 0]}, 2, "a finding")
+    sheet = figures.sheet({"one": cat, "two": cat[..., 0]}, 2, "a finding", rows_named=("row",))
     assert [place.get_title() for place in sheet.flat] == ["one", "two"]
+    assert sheet[0, 0].get_ylabel() == "row"
     box = {"Left": 0.5, "Top": 0.5, "Width": 0.25, "Height": 0.25}
     label = {"Name": "Cat", "Instances": [{"BoundingBox": box, "Confidence": 91.6}]}
     axes = figures.boxes(cat, [label], "a finding")
-    assert axes.texts[0].get_text() == "Cat 92 %"
+    assert axes.texts[0].get_text().strip() == "Cat 92 %"
     assert axes.patches[0].get_width() == pytest.approx(0.25 * 451)
-    bars = figures.augmentation(pd.Series({0: 0.2, 1: 0.5}), 0.4, 0.6, "a finding")
-    assert [text.get_text() for text in bars.texts] == ["20 %", "50 %", "40 %", "60 %"]
+    bars = figures.augmentation(pd.Series({0: 0.2, 9: 0.5}), 0.4, 0.6, "a finding")
+    assert [text.get_text() for text in bars.texts][:4] == ["20 %", "50 %", "40 %", "60 %"]
+    counts = pd.DataFrame({"right": [3, 0], "wrong": [1, 0]}, index=[10, 50])
+    assert [text.get_text() for text in figures.thresholds(counts, "t").texts] == ["75%"]
+    table = pd.DataFrame({"Cat": [0.5, 0], "Bed": [0, 0.25]})
+    assert [text.get_text() for text in figures.features(table, "t").texts] == ["0.50", "0.25"]
     curve = pd.DataFrame({"mean": [0.4], "deviation": [0.01]}, index=[2])
     figures.by_dimensions({"pixels": curve}, {"gradients": 0.39}, 1 / 3, "a finding")
-    figures.cuts(np.array([0, 0.9]), np.array([0, 1]), 0.5, "a finding")
+    figures.cuts({"near": np.array([0, 0.9])}, [1], 0.5, "a finding")
     figures.digits({"row": np.zeros((2, 16, 16))}, "a finding")
+    plt.close("all")
 
 
 def test_opencv_reads_the_clip_in_colour():
