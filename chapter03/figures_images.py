@@ -99,8 +99,9 @@ def by_dimensions(
         low, high = (100 * (table["mean"] + sign * table["deviation"]) for sign in (-1, 1))
         axes.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
         middle = x[len(x) // 2]
-        height = 100 * table["mean"].iloc[len(x) // 2]
-        axes.text(middle, height - 8, name, color=color, ha="center", fontweight="bold")
+        # Below a curve that rises, above one that has other lines below it.
+        height = 100 * table["mean"].iloc[len(x) // 2] + (-8 if color == ORANGE else 4)
+        axes.text(middle, height, name, color=color, ha="center", fontweight="bold")
     last = max(table.index.max() for table in curves.values())
     for name, level in {**levels, "guessing": chance}.items():
         axes.axhline(100 * level, color=GREY, linestyle=":", linewidth=1.3)
