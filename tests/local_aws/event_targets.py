@@ -327,6 +327,17 @@ def _through_client(
     return send
 
 
+def _to_workflow(target: dict[str, Any], content: Any, rule: Any) -> None:
+    triggers = importlib.import_module(f"{__package__}.executors.glue.triggers")
+    arn = target["Arn"]
+    event_id = content.get("id") if isinstance(content, dict) else None
+    try:
+        triggers.notify(arn.split(":")[3], arn.rpartition("/")[2], event_id or account.new_id())
+    except AWSError as error:
+        missing = "NotFound" in error.code
+        raise Refused("NO_RESOURCE" if missing else "ERROR_FROM_TARGET", error.message) from None
+
+
 def _start_execution(client: Any, target: dict[str, Any], content: Any) -> None:
     client.start_execution(stateMachineArn=target["Arn"], input=json.dumps(content))
 
@@ -374,6 +385,7 @@ _KINDS: dict[str, Kind] = {
     "logs": Kind(_to_log_group),
     "sqs": Kind(_to_queue),
     "sns": Kind(_to_topic),
+    "glue": Kind(_to_workflow, "glue:notifyEvent"),
     "states": Kind(_through_client("stepfunctions", _start_execution), "states:StartExecution"),
     "kinesis": Kind(_through_client("kinesis", _put_to_stream), "kinesis:PutRecord"),
     "firehose": Kind(_through_client("firehose", _put_to_firehose), "firehose:PutRecord"),

@@ -58,10 +58,14 @@ class S3Object:
     last_modified: datetime
 
 
-def list_objects(location: S3Location, caller: str) -> list[S3Object]:
-    """The objects whose key starts with the location's key, by key."""
+def list_objects(location: S3Location, caller: str | None) -> list[S3Object]:
+    """The objects whose key starts with the location's key, by key.
+
+    Without a caller nothing is journaled: for a look that AWS would not take.
+    """
     bucket = _bucket(location.bucket)
-    _note("ListObjectsV2", caller, Bucket=location.bucket, Prefix=location.key)
+    if caller is not None:
+        _note("ListObjectsV2", caller, Bucket=location.bucket, Prefix=location.key)
     return [
         S3Object(S3Location(location.bucket, name), key.size, key.etag, key.last_modified)
         for name, key in sorted(bucket.keys.items())
@@ -139,7 +143,7 @@ def delete(location: S3Location, caller: str) -> None:
     s3_backends[account.ACCOUNT_ID]["aws"].delete_object(location.bucket, location.key)
 
 
-def download(location: S3Location, folder: Path, caller: str) -> list[Path]:
+def download(location: S3Location, folder: Path, caller: str | None) -> list[Path]:
     """Copy the objects under a prefix into a folder, keeping what follows the prefix as the path.
 
     A location that is the key of one object gives a file of that object's name. A key that would

@@ -1,108 +1,28 @@
-"""Glue jobs as a client sees them: definitions, runs, states, logs, triggers and workflows.
+"""Glue jobs as a client sees them: definitions, runs, states, logs.
 
-Written from the AWS Glue Web API Reference (jobs, job runs, triggers, workflows) and the page "Job
-parameters". States and faults are tried with Python shell jobs, which start fast; what only Spark
-does, with few Spark runs.
+Written from the AWS Glue Web API Reference (jobs, job runs) and the page "Job parameters". States
+and faults are tried with Python shell jobs, which start fast; what only Spark does, with few Spark
+runs.
 """
 
 from __future__ import annotations
 
 import json
-import time
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from botocore.exceptions import ClientError
 
 from tests.local_aws import inventory
 
-BUCKET = "lake-of-jobs"
-ENDED = ("SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT")
-
-
-def refused(code, message=""):
-    return pytest.raises(ClientError, match=rf"\({code}\).*{message}")
+from .glue_help import BUCKET, keys, lines, put, refused, role, run, shell, spark, until, wait
 
 
 @pytest.fixture
 def glue(aws):
     aws.client("s3").create_bucket(Bucket=BUCKET)
     return aws.client("glue")
-
-
-def role(aws, name="runner", service="glue"):
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": f"{service}.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-    }
-    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    return aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"][
-        "Arn"
-    ]
-
-
-def put(aws, key, body):
-    aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
-    return f"s3://{BUCKET}/{key}"
-
-
-def keys(aws, prefix=""):
-    found = aws.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=prefix)
-    return [each["Key"] for each in found.get("Contents", [])]
-
-
-def shell(aws, script, name="shell", **settings):
-    """A Python shell job with this script."""
-    try:
-        arn = aws.client("iam").get_role(RoleName="runner")["Role"]["Arn"]
-    except ClientError:
-        arn = role(aws)
-    location = put(aws, f"scripts/{name}.py", script)
-    command = {"Name": "pythonshell", "ScriptLocation": location, "PythonVersion": "3.9"}
-    aws.client("glue").create_job(Name=name, Role=arn, Command=command, **settings)
-    return name
-
-
-def spark(aws, script, name="spark", **settings):
-    """A Spark job with this script."""
-    location = put(aws, f"scripts/{name}.py", script)
-    settings = {"WorkerType": "G.1X", "NumberOfWorkers": 2, "GlueVersion": "5.1", **settings}
-    command = {"Name": "glueetl", "ScriptLocation": location, "PythonVersion": "3"}
-    aws.client("glue").create_job(Name=name, Role=role(aws), Command=command, **settings)
-    return name
-
-
-def wait(glue, name, run_id):
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        run = glue.get_job_run(JobName=name, RunId=run_id)["JobRun"]
-        if run["JobRunState"] in ENDED:
-            return run
-        time.sleep(0.1)
-    raise AssertionError(f"{name} did not end: {run}")
-
-
-def run(glue, name, **params):
-    return wait(glue, name, glue.start_job_run(JobName=name, **params)["JobRunId"])
-
-
-def until(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.1)
-    raise AssertionError("it did not happen")
-
-
-def lines(aws, run_id, group="output"):
-    found = aws.client("logs").get_log_events(
-        logGroupName=f"/aws-glue/jobs/{group}", logStreamName=run_id, startFromHead=True
-    )
-    return [event["message"] for event in found["events"]]
 
 
 # ── definitions ──────────────────────────────────────────────────────────────────────────────────
@@ -143,6 +63,10 @@ def test_an_update_replaces_the_definition(aws, glue):
         ({"WorkerType": "G.1X"}, "must be set together"),
         ({"WorkerType": "G.1X", "NumberOfWorkers": 1}, "at least 2"),
         ({"GlueVersion": "2.0"}, "end of life"),
+        ({"GlueVersion": "7.5"}, "none of 3.0, 4.0, 5.0, 5.1, 6.0"),
+        ({"MaxCapacity": 1.0}, "at least 2"),
+        ({"Timeout": 10081}, "at most 10080 minutes"),
+        ({"MaxRetries": 11}, "from 0 to 10"),
         ({"Role": "nobody"}, "assume role permissions"),
     ],
 )
@@ -151,6 +75,30 @@ def test_a_definition_that_glue_refuses(aws, glue, settings, message):
     command = {"Name": "glueetl", "ScriptLocation": "s3://b/s.py"}
     with refused("InvalidInputException", message):
         glue.create_job(Name="job", Command=command, **given)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"MaxCapacity": 0.5}, "0.0625 or 1"),
+        ({"WorkerType": "G.1X", "NumberOfWorkers": 2}, "no workers"),
+        ({"Timeout": 20000}, "at most 10080"),
+    ],
+)
+def test_a_run_that_glue_refuses(aws, glue, asked, message):
+    shell(aws, "")
+    with refused("InvalidInputException", message):
+        glue.start_job_run(JobName="shell", **asked)
+    assert glue.get_job_runs(JobName="shell")["JobRuns"] == []
+
+
+def test_a_run_may_ask_for_other_workers_than_its_job(aws, glue):
+    spark(aws, "", GlueVersion="6.0", ExecutionClass="FLEX")
+    assert run(glue, "spark", NumberOfWorkers=5)["MaxCapacity"] == 5.0
+    done = run(glue, "spark", WorkerType="G.2X", NumberOfWorkers=3)
+    assert done["MaxCapacity"] == 6.0
+    assert done["DPUSeconds"] >= 0
+    assert run(glue, "spark", MaxCapacity=4.0)["MaxCapacity"] == 4.0
 
 
 def test_a_role_of_another_service_is_refused(aws, glue):
@@ -203,7 +151,7 @@ def test_a_script_that_fails_says_why(aws, glue):
     assert done["JobRunState"] == "FAILED"
     assert done["ErrorMessage"] == "ValueError: the column arr_delay is missing"
     assert lines(aws, done["Id"]) == ["so far"]
-    assert any("Traceback" in line for line in lines(aws, done["Id"], "error"))
+    assert any("Traceback" in line for line in lines(aws, done["Id"], "python-jobs/error"))
 
 
 def test_a_failed_run_is_tried_again_as_often_as_the_job_says(aws, glue):
@@ -226,7 +174,9 @@ def test_a_missing_script_fails_the_run(aws, glue):
     aws.client("s3").delete_object(Bucket=BUCKET, Key="scripts/shell.py")
     done = run(glue, "shell")
     assert done["JobRunState"] == "FAILED"
-    assert "scripts/shell.py" in done["ErrorMessage"]
+    assert done["ErrorMessage"].startswith(
+        f"LAUNCH ERROR | Error downloading from S3 for bucket: {BUCKET}, key: scripts/shell.py."
+    )
 
 
 def test_a_run_is_stopped(aws, glue):
@@ -265,15 +215,37 @@ def test_what_is_unknown(aws, glue):
         glue.get_job_run(JobName="shell", RunId="jr_none")
 
 
-def test_what_is_not_carried_out_is_said(aws, glue):
+def test_what_is_not_carried_out_is_said_by_the_run(aws, glue):
+    """Also to those who did not start the run: a trigger, a schedule."""
     spark(aws, "", GlueVersion="6.0")
-    with refused("NotImplemented", "GlueVersion 6.0"):
-        glue.start_job_run(JobName="spark")
+    done = run(glue, "spark")
+    assert done["JobRunState"] == "FAILED"
+    assert (
+        "does not run scripts of Glue 6.0; set GlueVersion to 4.0, 5.0, 5.1"
+        in (done["ErrorMessage"])
+    )
     job = glue.get_job(JobName="spark")["Job"]
     update = {key: job[key] for key in ("Role", "Command")}
     glue.update_job(JobName="spark", JobUpdate={**update, "GlueVersion": "5.1"})
-    with refused("NotImplemented", "enable-glue-datacatalog"):
-        glue.start_job_run(JobName="spark", Arguments={"--enable-glue-datacatalog": "true"})
+    done = run(glue, "spark", Arguments={"--enable-glue-datacatalog": "true"})
+    assert "--enable-glue-datacatalog (the Data Catalog as" in done["ErrorMessage"]
+    glue.update_job(
+        JobName="spark",
+        JobUpdate={"Role": job["Role"], "Command": {**job["Command"], "Name": "gluestreaming"}},
+    )
+    assert "does not run gluestreaming jobs" in run(glue, "spark")["ErrorMessage"]
+
+
+def test_runs_come_a_page_at_a_time_the_newest_first(aws, glue):
+    shell(aws, "")
+    started = [run(glue, "shell")["Id"] for _ in range(3)]
+    first = glue.get_job_runs(JobName="shell", MaxResults=2)
+    assert [each["Id"] for each in first["JobRuns"]] == started[:0:-1]
+    second = glue.get_job_runs(JobName="shell", MaxResults=2, NextToken=first["NextToken"])
+    assert [each["Id"] for each in second["JobRuns"]] == started[:1]
+    assert "NextToken" not in second
+    with refused("InvalidInputException", "NextToken"):
+        glue.get_job_runs(JobName="shell", NextToken="elsewhere")
 
 
 def test_modules_come_from_s3_and_others_must_be_there(aws, glue):
@@ -283,6 +255,15 @@ def test_modules_come_from_s3_and_others_must_be_there(aws, glue):
     assert lines(aws, done["Id"]) == ["42"]
     done = run(glue, "shell", Arguments={"--additional-python-modules": "pandas,no-such-module"})
     assert "no-such-module, which is not installed here" in done["ErrorMessage"]
+    done = run(glue, "shell", Arguments={"--additional-python-modules": "pandas<1,boto3"})
+    assert "names pandas<1, but version" in done["ErrorMessage"]
+
+
+def test_files_lie_beside_the_script_at_work(aws, glue):
+    place = put(aws, "settings/limits.json", '{"late": 15}')
+    shell(aws, "import json\nprint(json.load(open('limits.json'))['late'])")
+    done = run(glue, "shell", Arguments={"--extra-files": place})
+    assert lines(aws, done["Id"]) == ["15"]
 
 
 def test_the_end_of_a_run_is_an_event(aws, glue):
@@ -345,7 +326,7 @@ def test_a_spark_script_reads_and_writes_s3(aws, glue):
     done = run(glue, "spark", Arguments={"--lake": f"s3://{BUCKET}"})
     assert done.get("ErrorMessage") is None
     assert done["JobRunState"] == "SUCCEEDED"
-    assert lines(aws, done["Id"]) == ["rows 3 late 2"]
+    assert lines(aws, done["Id"], "jobs/output") == ["rows 3 late 2"]
 
     written = keys(aws, "features/")
     assert "features/month=1/stale.parquet" not in written
@@ -372,8 +353,31 @@ spark.read.parquet("s3://{BUCKET}/nothing/")
     spark(aws, script)
     done = run(glue, "spark")
     assert done["JobRunState"] == "FAILED"
-    assert "Path does not exist" in done["ErrorMessage"] and "nothing" in done["ErrorMessage"]
-    assert lines(aws, done["Id"]) == ["empty 0 None", "nulls 2 None"]
+    assert done["ErrorMessage"].startswith(
+        "Error Category: QUERY_ERROR; Failed Line Number: 7; Spark Error Class: PATH_NOT_FOUND; "
+        "AnalysisException: [PATH_NOT_FOUND] Path does not exist: s3://lake-of-jobs/nothing"
+    )
+    assert lines(aws, done["Id"], "jobs/output") == ["empty 0 None", "nulls 2 None"]
+
+
+def test_a_bucket_that_is_not_there_fails_the_run(aws, glue):
+    """And one whose name the script puts together is found. What Spark wrote before stays."""
+    aws.client("s3").create_bucket(Bucket="target-123456789012")
+    script = """
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.getOrCreate()
+account = "123456789012"
+spark.range(3).coalesce(1).write.mode("overwrite").json(f"s3://target-{account}/three/")
+spark.range(3).write.mode("overwrite").json(f"s3://missing-{account}/local_aws_must_not_write/")
+"""
+    spark(aws, script)
+    done = run(glue, "spark")
+    assert done["JobRunState"] == "FAILED"
+    assert "Failed Line Number: 6; An error occurred while calling" in done["ErrorMessage"]
+    assert "The specified bucket does not exist: missing-123456789012" in done["ErrorMessage"]
+    assert not Path("/local_aws_must_not_write").exists()
+    written = aws.client("s3").list_objects_v2(Bucket="target-123456789012")["Contents"]
+    assert sum(each["Key"].endswith(".json") for each in written) == 1
 
 
 def test_dynamic_frames_are_refused_with_a_remedy(aws, glue):
@@ -388,152 +392,20 @@ GlueContext(SparkContext.getOrCreate())
     assert "use getResolvedOptions and plain Spark DataFrames" in done["ErrorMessage"]
 
 
-# ── triggers and workflows ───────────────────────────────────────────────────────────────────────
+def test_the_words_of_an_error():
+    """Those of a Spark job begin with a category, as the page on observability metrics lists."""
+    from tests.local_aws.executors.glue.launcher import words
 
-
-def runs(glue, name):
-    return glue.get_job_runs(JobName=name)["JobRuns"]
-
-
-def ended(glue, name, count=1):
-    def look():
-        found = runs(glue, name)
-        return (
-            found
-            if len(found) == count
-            and all(r["CompletedOn"] for r in found if "CompletedOn" in r)
-            and all(r["JobRunState"] in ENDED for r in found)
-            else None
-        )
-
-    return until(look)
-
-
-def test_a_trigger_on_demand(aws, glue):
-    shell(aws, "import sys; print(sys.argv[1:3])")
-    action = {"JobName": "shell", "Arguments": {"--day": "5"}}
-    glue.create_trigger(Name="now", Type="ON_DEMAND", Actions=[action])
-    glue.start_trigger(Name="now")
-    (done,) = ended(glue, "shell")
-    assert done["TriggerName"] == "now"
-    assert lines(aws, done["Id"]) == ["['--day', '5']"]
-
-
-def test_a_schedule_comes_round_when_it_is_active(aws, glue):
-    shell(aws, "")
-    glue.create_trigger(
-        Name="daily",
-        Type="SCHEDULED",
-        Schedule="cron(15 6 * * ? *)",
-        Actions=[{"JobName": "shell"}],
+    java = ValueError(
+        "An error occurred while calling o28.parquet.\n: java.io.IOException: no bucket\n\tat a.b"
     )
-    aws.fire_trigger("daily")
-    assert runs(glue, "shell") == []
-    glue.start_trigger(Name="daily")
-    assert glue.get_trigger(Name="daily")["Trigger"]["State"] == "ACTIVATED"
-    aws.fire_trigger("daily")
-    ended(glue, "shell")
-    glue.stop_trigger(Name="daily")
-    aws.fire_trigger("daily")
-    assert len(runs(glue, "shell")) == 1
-
-
-def test_a_schedule_must_be_one(aws, glue):
-    shell(aws, "")
-    with refused("InvalidInputException", "Schedule"):
-        glue.create_trigger(
-            Name="daily", Type="SCHEDULED", Schedule="daily", Actions=[{"JobName": "shell"}]
-        )
-    with refused("EntityNotFoundException"):
-        glue.create_trigger(Name="t", Type="ON_DEMAND", Actions=[{"JobName": "nothing"}])
-
-
-@pytest.mark.parametrize(("script", "starts"), [("", 1), ("raise ValueError", 0)])
-def test_a_condition_is_met_by_the_state_it_names(aws, glue, script, starts):
-    shell(aws, script, "first")
-    shell(aws, "", "second")
-    shell(aws, "", "other")
-    condition = {"LogicalOperator": "EQUALS", "JobName": "first", "State": "SUCCEEDED"}
-    failed = {**condition, "State": "FAILED"}
-    for name, job, predicate in (("well", "second", condition), ("badly", "other", failed)):
-        glue.create_trigger(
-            Name=name,
-            Type="CONDITIONAL",
-            StartOnCreation=True,
-            Predicate={"Conditions": [predicate]},
-            Actions=[{"JobName": job}],
-        )
-    run(glue, "first")
-    ended(glue, "second" if starts else "other")
-    assert len(runs(glue, "second")) == starts
-    assert len(runs(glue, "other")) == 1 - starts
-
-
-def test_a_workflow_runs_its_jobs_one_after_the_other(aws, glue):
-    for name in ("clean", "enrich", "check"):
-        shell(aws, "import sys; print('--WORKFLOW_RUN_ID' in sys.argv)", name)
-    glue.create_workflow(Name="daily", DefaultRunProperties={"day": "1"})
-    glue.create_trigger(
-        Name="begin", Type="ON_DEMAND", WorkflowName="daily", Actions=[{"JobName": "clean"}]
+    assert words(java, "s.py", "pythonshell") == (
+        "An error occurred while calling o28.parquet. no bucket"
     )
-    for earlier, later in (("clean", "enrich"), ("enrich", "check")):
-        condition = {"LogicalOperator": "EQUALS", "JobName": earlier, "State": "SUCCEEDED"}
-        glue.create_trigger(
-            Name=f"after-{earlier}",
-            Type="CONDITIONAL",
-            WorkflowName="daily",
-            StartOnCreation=True,
-            Predicate={"Conditions": [condition]},
-            Actions=[{"JobName": later}],
-        )
-    run_id = glue.start_workflow_run(Name="daily", RunProperties={"month": "8"})["RunId"]
-
-    def look():
-        found = glue.get_workflow_run(Name="daily", RunId=run_id)["Run"]
-        return found if found["Status"] == "COMPLETED" else None
-
-    done = until(look)
-    assert done["Statistics"]["SucceededActions"] == done["Statistics"]["TotalActions"] == 3
-    assert done["WorkflowRunProperties"] == {"day": "1", "month": "8"}
-    starts = [runs(glue, name)[0]["StartedOn"] for name in ("clean", "enrich", "check")]
-    assert starts == sorted(starts)
-    assert lines(aws, runs(glue, "check")[0]["Id"]) == ["True"]
-
-    graph = glue.get_workflow(Name="daily", IncludeGraph=True)["Workflow"]["Graph"]
-    assert sorted(node["Name"] for node in graph["Nodes"]) == [
-        "after-clean",
-        "after-enrich",
-        "begin",
-        "check",
-        "clean",
-        "enrich",
-    ]
-    assert len(graph["Edges"]) == 5
-
-
-def test_a_workflow_without_a_beginning(aws, glue):
-    glue.create_workflow(Name="daily")
-    with refused("InvalidInputException", "no start trigger"):
-        glue.start_workflow_run(Name="daily")
-    with refused("AlreadyExistsException"):
-        glue.create_workflow(Name="daily")
-
-
-def test_a_workflow_that_fails_is_complete_with_a_failed_action(aws, glue):
-    shell(aws, "raise ValueError('bad')", "clean")
-    glue.create_workflow(Name="daily")
-    glue.create_trigger(
-        Name="begin",
-        Type="SCHEDULED",
-        Schedule="cron(0 6 * * ? *)",
-        StartOnCreation=True,
-        WorkflowName="daily",
-        Actions=[{"JobName": "clean"}],
+    assert words(KeyError("day"), "s.py", "pythonshell") == "KeyError: 'day'"
+    assert words(KeyError("day"), "s.py", "glueetl") == (
+        "Error Category: INVALID_ARGUMENT_ERROR; KeyError: 'day'"
     )
-    aws.fire_trigger("begin")
-
-    def look():
-        (found,) = glue.get_workflow_runs(Name="daily")["Runs"]
-        return found if found["Status"] == "COMPLETED" else None
-
-    assert until(look)["Statistics"]["FailedActions"] == 1
+    assert words(RuntimeError("?"), "s.py", "glueetl") == (
+        "Error Category: UNCLASSIFIED_ERROR; RuntimeError: ?"
+    )

@@ -6,26 +6,26 @@ https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-jobs-runs.html
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from ... import account, identity
-from ...errors import AWSError, not_implemented
+from ...errors import AWSError
 from ...gateway import Call, handles
-from . import runs
+from . import runs, tagging
+from .pages import page
 from .runs import ENDED, JobRun
 
-# Glue versions whose scripts run on the Spark at hand (3.5), by what they hold on AWS.
-_WITH_SPARK_3 = ("4.0", "5.0", "5.1")
 _ENDED_VERSIONS = ("0.9", "1.0", "2.0")
-_NEWEST = "6.0"
-_SPARK_MINUTES, _SHELL_MINUTES = 480, 2880
-_NOT_CARRIED_OUT = {
-    "--enable-glue-datacatalog": "the Data Catalog as Spark's metastore",
-    "--datalake-formats": "data lake formats",
-}
+_VERSIONS = ("3.0", "4.0", "5.0", "5.1", "6.0")
+_SPARK_MINUTES, _SHELL_MINUTES, _LONGEST_MINUTES = 480, 2880, 7 * 24 * 60
+_COMMANDS = ("glueetl", "gluestreaming", "glueray", "pythonshell")
+_MOST_RETRIES = 10
+_CAPACITY = ("WorkerType", "NumberOfWorkers", "MaxCapacity")
 
 # (region, name) -> definition, in the members of Glue's Job
 _jobs: dict[tuple[str, str], dict[str, Any]] = account.table()
+_starting = threading.Lock()
 
 
 # ── definitions ──────────────────────────────────────────────────────────────────────────────────
@@ -49,9 +49,7 @@ def create(call: Call) -> dict[str, Any]:
     _check(call, job)
     now = account.now()
     _jobs[call.region, name] = {**job, "CreatedOn": now, "LastModifiedOn": now}
-    tags = call.params.get("Tags")
-    if tags:
-        _backend(call).tag_resource(arn(call.region, name), tags)
+    tagging.tag(call.region, "job", name, call.params.get("Tags"))
     return {"Name": name}
 
 
@@ -81,21 +79,17 @@ def get(call: Call) -> dict[str, Any]:
 @handles("glue", "GetJobs")
 def get_many(call: Call) -> dict[str, Any]:
     """All jobs."""
-    return {"Jobs": _of_region(call.region)}
+    return page(call, "Jobs", _of_region(call.region))
 
 
 @handles("glue", "ListJobs")
 def list_(call: Call) -> dict[str, Any]:
     """The names of the jobs; with `Tags`, of those that carry them."""
-    wanted = (call.params.get("Tags") or {}).items()
     names = [job["Name"] for job in _of_region(call.region)]
-    return {
-        "JobNames": [
-            name
-            for name in names
-            if wanted <= _backend(call).get_tags(arn(call.region, name)).items()
-        ]
-    }
+    tags = call.params.get("Tags")
+    return page(
+        call, "JobNames", [name for name in names if tagging.has(call.region, "job", name, tags)]
+    )
 
 
 @handles("glue", "BatchGetJobs")
@@ -117,7 +111,7 @@ def delete(call: Call) -> dict[str, Any]:
         for run in runs.of_job(call.region, name):
             run.stop()
         runs.forget(call.region, name)
-        _backend(call).tagger.delete_all_tags_for_resource(arn(call.region, name))
+        tagging.forget(call.region, "job", name)
     return {"JobName": name}
 
 
@@ -129,7 +123,7 @@ def start_run(call: Call) -> dict[str, Any]:
     """Start a run, or the failed one named by JobRunId again."""
     params = {key: value for key, value in call.params.items() if key != "JobName"}
     job = get_job(call.region, call.params["JobName"])
-    _check_capacity({**job, **params} if "WorkerType" in params else params)
+    _check_run(job, params)
     again = params.pop("JobRunId", None)
     if again:
         previous = runs.find(call.region, job["Name"], again)
@@ -150,18 +144,25 @@ def begin(
         origin: `trigger`, `workflow`, `workflow_run` of the JobRun.
 
     Raises:
-        AWSError: EntityNotFoundException, ConcurrentRunsExceededException, or NotImplemented for
-            what the offline AWS does not run.
+        AWSError: EntityNotFoundException, or ConcurrentRunsExceededException.
     """
     job = get_job(region, name)
     run = JobRun(region, job, params, previous=previous, **origin)
-    _refuse_what_is_not_run(run)
-    active = [each for each in runs.of_job(region, name) if each.state not in ENDED]
-    if len(active) >= job["ExecutionProperty"]["MaxConcurrentRuns"]:
-        raise AWSError("ConcurrentRunsExceededException", f"Concurrent runs exceeded for {name}")
-    runs.add(run)
+    with _starting:
+        active = [each for each in runs.of_job(region, name) if each.state not in ENDED]
+        if len(active) >= job["ExecutionProperty"]["MaxConcurrentRuns"]:
+            message = f"Concurrent runs exceeded for {name}"
+            raise AWSError("ConcurrentRunsExceededException", message)
+        runs.add(run)
     run.start()
     return run
+
+
+def begin_failed(region: str, name: str, params: dict[str, Any], why: str, **origin: Any) -> None:
+    """Show a run that could not begin, and that nobody waits for, as failed."""
+    run = JobRun(region, get_job(region, name), params, **origin)
+    runs.add(run)
+    run.fail(why)
 
 
 @handles("glue", "GetJobRun")
@@ -178,8 +179,7 @@ def get_runs(call: Call) -> dict[str, Any]:
     """The runs of a job, the newest first."""
     get_job(call.region, call.params["JobName"])
     found = runs.of_job(call.region, call.params["JobName"])
-    most = call.params.get("MaxResults", len(found))
-    return {"JobRuns": [run.describe() for run in reversed(found)][:most]}
+    return page(call, "JobRuns", [run.describe() for run in reversed(found)])
 
 
 @handles("glue", "BatchStopJobRun")
@@ -209,49 +209,58 @@ def _check(call: Call, job: dict[str, Any]) -> None:
         raise _invalid(
             f"Role {job['Role']} should be given assume role permissions for Glue Service."
         )
-    if job["GlueVersion"] in _ENDED_VERSIONS and job["Command"]["Name"] != "pythonshell":
-        raise _invalid(f"Glue version {job['GlueVersion']} has reached its end of life.")
-    if not job["Command"].get("ScriptLocation", "").startswith("s3://"):
+    command = job["Command"]
+    if command["Name"] not in _COMMANDS:
+        raise _invalid(f"Command {command['Name']} is none of {', '.join(_COMMANDS)}.")
+    if not command.get("ScriptLocation", "").startswith("s3://"):
         raise _invalid("The ScriptLocation of a job's command must be in S3.")
+    if command["Name"] in ("glueetl", "gluestreaming"):
+        if job["GlueVersion"] in _ENDED_VERSIONS:
+            raise _invalid(f"Glue version {job['GlueVersion']} has reached its end of life.")
+        if job["GlueVersion"] not in _VERSIONS:
+            raise _invalid(f"Glue version {job['GlueVersion']} is none of {', '.join(_VERSIONS)}.")
+    if job["MaxRetries"] < 0 or job["MaxRetries"] > _MOST_RETRIES:
+        raise _invalid(f"MaxRetries must be from 0 to {_MOST_RETRIES}, not {job['MaxRetries']}.")
+    _check_timeout(job)
     _check_capacity(job)
+
+
+def _check_run(job: dict[str, Any], params: dict[str, Any]) -> None:
+    """What a run asks for, with what it leaves to the job."""
+    _check_timeout(params)
+    asked = {key: params[key] for key in _CAPACITY if key in params}
+    if "MaxCapacity" not in asked:
+        asked = {**{key: job[key] for key in _CAPACITY[:2] if key in job}, **asked}
+    if asked:
+        _check_capacity({"Command": job["Command"], **asked})
+
+
+def _check_timeout(settings: dict[str, Any]) -> None:
+    minutes = settings.get("Timeout", 1)
+    if minutes > _LONGEST_MINUTES:
+        raise _invalid(f"Timeout must be at most {_LONGEST_MINUTES} minutes, not {minutes}.")
 
 
 def _check_capacity(settings: dict[str, Any]) -> None:
     workers = "WorkerType" in settings or "NumberOfWorkers" in settings
     if workers and "MaxCapacity" in settings:
         raise _invalid("Please do not set Max Capacity if using Worker Type and Number of Workers.")
-    if workers and not ("WorkerType" in settings and "NumberOfWorkers" in settings):
+    is_shell = settings["Command"]["Name"] == "pythonshell"
+    if is_shell:
+        if workers or settings.get("MaxCapacity") not in (0.0625, 1.0):
+            raise _invalid("A Python shell job has a MaxCapacity of 0.0625 or 1, and no workers.")
+        return
+    if not workers:
+        if settings.get("MaxCapacity", 2) < 2:
+            raise _invalid("MaxCapacity of a Spark job must be at least 2.")
+        return
+    if not ("WorkerType" in settings and "NumberOfWorkers" in settings):
         raise _invalid("Worker Type and Number of Workers must be set together.")
-    is_shell = (settings.get("Command") or {}).get("Name") == "pythonshell"
-    if is_shell and settings.get("MaxCapacity") not in (0.0625, 1.0):
-        raise _invalid("MaxCapacity of a Python shell job must be 0.0625 or 1.")
-    if not is_shell and settings.get("NumberOfWorkers", 2) < 2:
+    if settings["NumberOfWorkers"] < 2:
         raise _invalid("Number of Workers must be at least 2.")
 
 
-def _refuse_what_is_not_run(run: JobRun) -> None:
-    command = run.definition["Command"]["Name"]
-    if command not in ("glueetl", "pythonshell"):
-        raise not_implemented("glue", f"StartJobRun of a {command} job")
-    if command == "pythonshell":
-        return
-    version = run.definition["GlueVersion"]
-    if version not in _WITH_SPARK_3:
-        raise not_implemented(
-            "glue",
-            f"StartJobRun with GlueVersion {version} (set one of {', '.join(_WITH_SPARK_3)})",
-        )
-    for argument, what in _NOT_CARRIED_OUT.items():
-        if run.arguments.get(argument, "false").lower() != "false":
-            raise not_implemented("glue", f"StartJobRun with {argument} ({what})")
-
-
 # ── what the operations share ────────────────────────────────────────────────────────────────────
-
-
-def arn(region: str, name: str) -> str:
-    """The ARN of a job."""
-    return f"arn:aws:glue:{region}:{account.ACCOUNT_ID}:job/{name}"
 
 
 def get_job(region: str, name: str) -> dict[str, Any]:
@@ -273,7 +282,7 @@ def _completed(given: dict[str, Any]) -> dict[str, Any]:
         "MaxRetries": 0,
         "Timeout": _SHELL_MINUTES if shell else _SPARK_MINUTES,
         "ExecutionProperty": {"MaxConcurrentRuns": 1},
-        "GlueVersion": "3.0" if shell else _NEWEST,
+        "GlueVersion": "3.0" if shell else _VERSIONS[-1],
         **given,
         "Command": command,
     }
@@ -282,12 +291,6 @@ def _completed(given: dict[str, Any]) -> dict[str, Any]:
     if "WorkerType" not in job and "NumberOfWorkers" not in job:
         job.setdefault("MaxCapacity", 0.0625 if shell else 10.0)
     return job
-
-
-def _backend(call: Call) -> Any:
-    from moto.glue.models import glue_backends
-
-    return glue_backends[account.ACCOUNT_ID][call.region]
 
 
 def _invalid(message: str) -> AWSError:

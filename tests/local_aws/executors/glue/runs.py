@@ -1,37 +1,37 @@
-"""Job runs: a script from S3, run as Glue runs it, with its states, its logs and its bill.
+"""Job runs: a script from S3, run as Glue runs it (see `scripts`), with its states and its bill.
 
 Spark scripts run on real Spark (see `spark`), Python shell scripts in a process of their own. Both
 get the arguments that Glue gives, and call AWS in the name of the job's role.
-https://docs.aws.amazon.com/glue/latest/dg/aws-glue-programming-etl-glue-arguments.html
+https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-jobs-runs.html
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
-import os
-import re
-import sys
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from ... import account, event_bus, identity, processes, storage
+from ... import account, event_bus, identity, processes
 from ...errors import AWSError
 from ...jobs import Job
-from ...logs import LogStream
-from ...storage import S3Location
-from . import launcher
-from .spark import Staging
+from . import scripts
 
-LOG_GROUP = "/aws-glue/jobs"
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT")
-# DPUs of one worker: https://docs.aws.amazon.com/glue/latest/dg/add-job.html
-DPUS = {"Standard": 1.0, "G.025X": 0.25, "G.1X": 1.0, "G.2X": 2.0, "G.4X": 4.0, "G.8X": 8.0}
-_LONGEST_MESSAGE = 1024
+# DPUs of one worker: https://docs.aws.amazon.com/glue/latest/dg/worker-types.html
+DPUS = {
+    "Standard": 1.0,
+    "G.025X": 0.25,
+    "G.1X": 1.0,
+    "G.2X": 2.0,
+    "G.4X": 4.0,
+    "G.8X": 8.0,
+    "Z.2X": 2.0,
+}
+_SEVERITIES = {"SUCCEEDED": "INFO", "STOPPED": "INFO", "TIMEOUT": "WARN", "FAILED": "ERROR"}
 
 # Called with each run that has ended: triggers and workflows wait for them.
 on_end: list[Callable[[JobRun], None]] = []
@@ -46,6 +46,7 @@ class JobRun:
         params: what StartJobRun was given.
         trigger: the name of the trigger that started it; None if a client did.
         workflow_run: the id of the workflow run that it belongs to, if any.
+        settled: whether all who wait for its end have been told.
     """
 
     region: str
@@ -62,6 +63,7 @@ class JobRun:
     started: datetime = field(default_factory=account.now)
     running_since: datetime | None = None
     completed: datetime | None = None
+    settled: bool = False
 
     def __post_init__(self) -> None:
         self.name: str = self.definition["Name"]
@@ -86,6 +88,11 @@ class JobRun:
         self._job.join()
 
     @property
+    def stop_requested(self) -> threading.Event:
+        """Set when the run is to end."""
+        return self._job.stop_requested
+
+    @property
     def arguments(self) -> dict[str, str]:
         """The job's default arguments with the run's over them."""
         fixed = self.definition.get("NonOverridableArguments", {})
@@ -99,13 +106,15 @@ class JobRun:
 
     def setting(self, name: str) -> Any:
         """A setting of the run, or else of the job."""
+        if "MaxCapacity" in self.params and name in ("WorkerType", "NumberOfWorkers"):
+            return None
         return self.params.get(name, self.definition.get(name))
 
     @property
     def capacity(self) -> float:
         """The DPUs of the run."""
         worker = self.setting("WorkerType")
-        if worker in DPUS and self.setting("NumberOfWorkers"):
+        if worker and self.setting("NumberOfWorkers"):
             return DPUS[worker] * self.setting("NumberOfWorkers")
         return self.setting("MaxCapacity")
 
@@ -113,6 +122,9 @@ class JobRun:
         """What GetJobRun says."""
         until = self.completed or account.now()
         seconds = (until - self.running_since).total_seconds() if self.running_since else 0
+        scales = self.arguments.get("--enable-auto-scaling", "false").lower() == "true"
+        metered = scales or self.setting("ExecutionClass") == "FLEX"
+        group = scripts.LOG_GROUPS.get(self.definition["Command"]["Name"], "/aws-glue/jobs")
         found = {
             "Id": self.id,
             "Attempt": self.attempt,
@@ -133,127 +145,58 @@ class JobRun:
             "MaxCapacity": float(self.capacity),
             "WorkerType": self.setting("WorkerType"),
             "NumberOfWorkers": self.setting("NumberOfWorkers"),
-            "LogGroupName": LOG_GROUP,
+            "LogGroupName": group,
             "GlueVersion": self.definition["GlueVersion"],
+            "DPUSeconds": self.capacity * seconds if metered and self.completed else None,
             "ExecutionClass": self.setting("ExecutionClass"),
+            "NotificationProperty": self.setting("NotificationProperty"),
+            "SecurityConfiguration": self.setting("SecurityConfiguration"),
         }
         return {key: value for key, value in found.items() if value is not None}
 
     # ── the work ─────────────────────────────────────────────────────────────────────────────────
 
     def _run(self) -> None:
+        self._end(*self._outcome())
+
+    def _outcome(self) -> tuple[str, str | None]:
         try:
             if not identity.trusts(self._role_arn(), "glue.amazonaws.com"):
                 raise AWSError("AccessDenied", f"Glue cannot assume the role {self._role_arn()}.")
             with processes.temporary_directory(f"glue-{self.name}") as folder:
-                self._run_script(folder)
+                return scripts.run(self, folder, self._begun)
+        except scripts.Failed as failure:
+            return "FAILED", str(failure)
         except AWSError as error:
-            self._end("FAILED", f"{error.code}: {error.message}")
+            return "FAILED", f"{error.code}: {error.message}"
         except Exception as error:
-            self._end("FAILED", f"InternalServiceError: {type(error).__name__}: {error}")
-            raise
+            traceback.print_exc()
+            return "FAILED", f"InternalServiceError: {type(error).__name__}: {error}"
 
     def _role_arn(self) -> str:
         role = identity.find_role(self.definition["Role"])
         return role.arn if role else self.definition["Role"]
 
-    def _run_script(self, folder: Path) -> None:
-        command = self.definition["Command"]
-        script = self._fetch(command["ScriptLocation"], folder / "script")
-        environ = processes.job_environment(self.region, self.caller)
-        environ["PYTHONPATH"] = os.pathsep.join(self._libraries(folder))
-        staging = None
-        if command["Name"] == "glueetl":
-            texts = [script.read_text(errors="replace"), *self.arguments.values()]
-            staging = Staging(folder / "s3", texts, self.caller)
-            staging.fill()
-            environ |= staging.environment(folder, self.arguments.get("--conf"))
-        output = LogStream(self.region, f"{LOG_GROUP}/output", self.id, self.caller)
+    def _begun(self) -> None:
         with self._lock:
             if self.state == "STARTING":
                 self.state, self.running_since = "RUNNING", account.now()
-        outcome = processes.run(
-            [sys.executable, launcher.__file__, str(folder), str(script), *self._words()],
-            folder=folder,
-            environ=environ,
-            on_line=output.write,
-            timeout=self.minutes * 60,
-            stop=self._job.stop_requested,
-        )
-        # What a script has written before it failed stays where it is, as on AWS.
-        if staging:
-            staging.send_back()
-        self._log_errors(folder)
-        if self._job.stop_requested.is_set():
-            self._end("STOPPED")
-        elif outcome.timed_out:
-            self._end("TIMEOUT", "Job run exceeded its Timeout.")
-        elif outcome.returncode:
-            self._end("FAILED", self._said(folder, outcome.returncode))
-        else:
-            self._end("SUCCEEDED")
 
-    def _fetch(self, uri: str, folder: Path) -> Path:
-        location = S3Location.parse(uri)
-        path = folder / location.name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(storage.read(location, self.caller))
-        return path
+    def fail(self, error: str) -> None:
+        """Let a run that cannot start be seen as failed."""
+        self._end("FAILED", error, may_retry=False)
 
-    def _libraries(self, folder: Path) -> list[str]:
-        """Where the modules of `--extra-py-files` are, and that the others are installed."""
-        wanted = self.arguments.get("--additional-python-modules", "")
-        for module in filter(None, (each.strip() for each in wanted.split(","))):
-            name = re.split(r"[=<>!~\[ ]", module)[0]
-            try:
-                importlib.metadata.version(name)
-            except importlib.metadata.PackageNotFoundError:
-                raise AWSError(
-                    "CommandFailedException",
-                    f"--additional-python-modules names {module}, which is not installed here; "
-                    "the offline AWS installs nothing.",
-                ) from None
-        found = []
-        for number, uri in enumerate(self.arguments.get("--extra-py-files", "").split(",")):
-            if uri.strip():
-                path = self._fetch(uri.strip(), folder / "libraries" / str(number))
-                found.append(str(path if path.suffix in (".zip", ".egg", ".whl") else path.parent))
-        return found
-
-    def _words(self) -> list[str]:
-        """The command line that Glue gives a script, for `getResolvedOptions`."""
-        words = []
-        for key, value in self.arguments.items():
-            words += [key, value]
-        words += ["--JOB_ID", f"j_{_digest(self.name)}", "--JOB_RUN_ID", self.id]
-        words += ["--JOB_NAME", self.name]
-        if self.workflow:
-            words += [
-                "--WORKFLOW_NAME",
-                self.workflow,
-                "--WORKFLOW_RUN_ID",
-                self.workflow_run or "",
-            ]
-        return words
-
-    def _log_errors(self, folder: Path) -> None:
-        path = folder / "stderr"
-        if path.is_file():
-            lines = path.read_text(errors="replace").splitlines()
-            LogStream(self.region, f"{LOG_GROUP}/error", self.id, self.caller).write_lines(lines)
-
-    def _said(self, folder: Path, returncode: int) -> str:
-        path = folder / "error"
-        if path.is_file():
-            return path.read_text()[:_LONGEST_MESSAGE]
-        return f"Command failed with exit code {returncode}"
-
-    def _end(self, state: str, error: str | None = None) -> None:
-        self.error, self.completed = error, account.now()
-        self.running_since = self.running_since or self.started
-        self._job.status = self.state = state
+    def _end(self, state: str, error: str | None, *, may_retry: bool = True) -> None:
+        with self._lock:
+            if self.stop_requested.is_set():
+                state, error = "STOPPED", None
+            self.error, self.completed = error, account.now()
+            self.running_since = self.running_since or self.started
+            self._job.status = self.state = state
         retry = None
-        if state == "FAILED" and self.attempt < self.definition.get("MaxRetries", 0):
+        may_retry = may_retry and state == "FAILED"
+        if may_retry and self.attempt < self.definition.get("MaxRetries", 0):
+            # It is there before anybody hears of the failure: what it belongs to is not over.
             retry = JobRun(
                 self.region,
                 self.definition,
@@ -264,21 +207,20 @@ class JobRun:
                 attempt=self.attempt + 1,
                 previous=self.id,
             )
+            add(retry)
         self._tell()
         for listener in on_end:
             listener(self)
         if retry:
-            add(retry)
             retry.start()
 
     def _tell(self) -> None:
-        severity = "INFO" if self.state == "SUCCEEDED" else "ERROR"
         detail = {
             "jobName": self.name,
-            "severity": severity,
+            "severity": _SEVERITIES[self.state],
             "state": self.state,
             "jobRunId": self.id,
-            "message": self.error or "Job run succeeded",
+            "message": self.error or f"Job run {self.state.lower()}",
         }
         event_bus.emit(self.region, "aws.glue", "Glue Job State Change", [], detail)
 
@@ -300,6 +242,13 @@ def of_job(region: str, name: str) -> list[JobRun]:
 def forget(region: str, name: str) -> None:
     """Drop the record of a job's runs."""
     _runs.pop((region, name), None)
+
+
+def of_workflow_run(workflow_run: str) -> list[JobRun]:
+    """The runs that belong to a run of a workflow."""
+    return [
+        run for found in list(_runs.values()) for run in found if run.workflow_run == workflow_run
+    ]
 
 
 def find(region: str, name: str, run_id: str) -> JobRun | None:

@@ -19,29 +19,50 @@ from ...storage import S3Location
 CORES = 2
 # A run takes seconds: Java's second compiler and parallel collector would not pay for themselves.
 _JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
+_SMALL = 64 * 2**20  # bytes
 _VIEWFS = "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme"
 
 
 class Staging:
     """The buckets that a job may read and write, as folders.
 
-    A bucket is there if the script or an argument names it. Objects are read with the job's
-    rights, and what the run adds, changes and removes is done to S3 when the script has ended,
-    whether well or not.
+    A bucket is there if the script or an argument names it, and the others, whose names a script
+    may put together, if they are small. What the run adds, changes and removes is done to S3 when
+    the script has ended, whether well or not: until then, a client of S3 within the script does not
+    see what Spark has written, nor Spark what the client has.
     """
 
     def __init__(self, root: Path, texts: list[str], caller: str) -> None:
         self._root, self._caller = root, caller
-        self.buckets = _named_in(texts)
+        words = set(re.findall(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", " ".join(texts)))
+        self._named = sorted(words & set(storage.bucket_names()))
+        self._others = _small(set(storage.bucket_names()) - words)
         self._before: dict[Path, tuple[int, int]] = {}
 
     def fill(self) -> None:
         """Copy the objects to the folders."""
-        for bucket in self.buckets:
-            folder = self._root / bucket
-            folder.mkdir(parents=True)
-            storage.download(S3Location(bucket, ""), folder, self._caller)
+        for bucket in self._named:
+            self._copy(bucket, self._caller)
+        for bucket in self._others:
+            self._copy(bucket, None)
         self._before = self._files()
+
+    def _copy(self, bucket: str, caller: str | None) -> None:
+        folder = self._root / bucket
+        folder.mkdir(parents=True)
+        storage.download(S3Location(bucket, ""), folder, caller)
+
+    def why_absent(self, bucket: str) -> str:
+        """Why Spark could not use a bucket."""
+        if bucket in storage.bucket_names():
+            return (
+                f"The bucket {bucket} is large and neither the script nor an argument names it: "
+                "offline, such a bucket is not copied for Spark. Name it in an argument"
+            )
+        return (
+            f"The specified bucket does not exist: {bucket} "
+            "(Service: Amazon S3; Status Code: 404; Error Code: NoSuchBucket)"
+        )
 
     def send_back(self) -> None:
         """Put what is new or changed, delete what is gone."""
@@ -90,7 +111,7 @@ class Staging:
             "spark.hadoop.fs.s3.impl": _VIEWFS,
             "spark.hadoop.fs.s3a.impl": _VIEWFS,
         }
-        for bucket in self.buckets:
+        for bucket in [*self._named, *self._others]:
             link = f"spark.hadoop.fs.viewfs.mounttable.{bucket}.linkFallback"
             settings[link] = (self._root / bucket).as_uri()
         for each in re.split(r"\s*--conf\s+", more or ""):
@@ -108,7 +129,7 @@ class Staging:
         }
 
 
-def _named_in(texts: list[str]) -> list[str]:
-    """The buckets of the account whose names occur in a text."""
-    words = set(re.findall(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", " ".join(texts)))
-    return sorted(bucket for bucket in storage.bucket_names() if bucket in words)
+def _small(buckets: set[str]) -> list[str]:
+    """The buckets, if all of them together are small; else none."""
+    objects = (each for name in buckets for each in storage.list_objects(S3Location(name), None))
+    return sorted(buckets) if sum(each.size for each in objects) <= _SMALL else []

@@ -6,6 +6,9 @@ https://docs.aws.amazon.com/glue/latest/dg/workflows_overview.html
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,15 +16,29 @@ from typing import Any
 from ... import account
 from ...errors import AWSError
 from ...gateway import Call, handles
-from . import runs
+from . import runs, tagging
+from .pages import page
 from .runs import JobRun
 
-_FAILED = {"FAILED": "FailedActions", "STOPPED": "StoppedActions", "TIMEOUT": "TimeoutActions"}
+_BEGINNINGS = ("ON_DEMAND", "SCHEDULED", "EVENT")
+_FAILED = {
+    "FAILED": "FailedActions",
+    "STOPPED": "StoppedActions",
+    "CANCELLED": "StoppedActions",
+    "TIMEOUT": "TimeoutActions",
+}
 
 
 @dataclass
 class WorkflowRun:
-    """One run of a workflow. `crawls` are the crawlers it has started, with their last state."""
+    """One run of a workflow.
+
+    Attributes:
+        crawls: the crawlers it has started, with their last state.
+        errors: how many actions named what is not there, or could not begin.
+        batch: with how many events it began.
+        firing: how many triggers are at work; it is not over before they are done.
+    """
 
     region: str
     workflow: str
@@ -31,8 +48,15 @@ class WorkflowRun:
     status: str = "RUNNING"
     started: datetime = field(default_factory=account.now)
     completed: datetime | None = None
-    jobs: list[JobRun] = field(default_factory=list)
     crawls: dict[str, str] = field(default_factory=dict)
+    errors: int = 0
+    batch: int | None = None
+    firing: int = 0
+
+    @property
+    def jobs(self) -> list[JobRun]:
+        """The job runs that belong to it, the repeated ones included."""
+        return runs.of_workflow_run(self.id)
 
     @property
     def statistics(self) -> dict[str, int]:
@@ -41,11 +65,11 @@ class WorkflowRun:
         counts = dict.fromkeys(
             ("TimeoutActions", "FailedActions", "StoppedActions", "SucceededActions"), 0
         )
-        counts |= {"RunningActions": 0, "ErroredActions": 0, "WaitingActions": 0}
+        counts |= {"RunningActions": 0, "ErroredActions": self.errors, "WaitingActions": 0}
         for state in states:
             done = "SucceededActions" if state == "SUCCEEDED" else "RunningActions"
             counts[_FAILED.get(state, done)] += 1
-        return {"TotalActions": len(states), **counts}
+        return {"TotalActions": len(states) + self.errors, **counts}
 
     def describe(self) -> dict[str, Any]:
         """What GetWorkflowRun says, without the graph."""
@@ -58,6 +82,7 @@ class WorkflowRun:
             "CompletedOn": self.completed,
             "Status": self.status,
             "Statistics": self.statistics,
+            "StartingEventBatchCondition": self.batch and {"BatchSize": self.batch},
         }
         return {key: value for key, value in found.items() if value is not None}
 
@@ -66,6 +91,7 @@ class WorkflowRun:
 _workflows: dict[tuple[str, str], dict[str, Any]] = account.table()
 # run id -> run, the oldest first
 _workflow_runs: dict[str, WorkflowRun] = account.table()
+_lock = threading.RLock()
 
 
 # ── definitions ──────────────────────────────────────────────────────────────────────────────────
@@ -80,6 +106,7 @@ def create(call: Call) -> dict[str, Any]:
     now = account.now()
     given = {key: value for key, value in call.params.items() if key != "Tags"}
     _workflows[call.region, name] = {**given, "CreatedOn": now, "LastModifiedOn": now}
+    tagging.tag(call.region, "workflow", name, call.params.get("Tags"))
     return {"Name": name}
 
 
@@ -114,7 +141,7 @@ def batch_get(call: Call) -> dict[str, Any]:
 @handles("glue", "ListWorkflows")
 def list_(call: Call) -> dict[str, Any]:
     """The names of the workflows."""
-    return {"Workflows": [name for region, name in _workflows if region == call.region]}
+    return page(call, "Workflows", [name for where, name in _workflows if where == call.region])
 
 
 @handles("glue", "DeleteWorkflow")
@@ -124,8 +151,9 @@ def delete(call: Call) -> dict[str, Any]:
 
     name = call.params["Name"]
     for trigger in triggers.of_workflow(call.region, name):
-        triggers._triggers.pop((call.region, trigger.name), None)
-    _workflows.pop((call.region, name), None)
+        triggers.forget(call.region, trigger.name)
+    if _workflows.pop((call.region, name), None):
+        tagging.forget(call.region, "workflow", name)
     return {"Name": name}
 
 
@@ -142,7 +170,7 @@ def start_run(call: Call) -> dict[str, Any]:
     first = [
         trigger
         for trigger in triggers.of_workflow(call.region, name)
-        if trigger.definition["Type"] in ("ON_DEMAND", "SCHEDULED")
+        if trigger.definition["Type"] in _BEGINNINGS
     ]
     if not first:
         raise AWSError("InvalidInputException", f"Workflow {name} has no start trigger.")
@@ -150,28 +178,41 @@ def start_run(call: Call) -> dict[str, Any]:
 
 
 def begin(
-    region: str, name: str, first: list[Any], properties: dict[str, str] | None = None
+    region: str,
+    name: str,
+    first: list[Any],
+    properties: dict[str, str] | None = None,
+    batch: int | None = None,
 ) -> WorkflowRun:
-    """Start a run of a workflow with the triggers it begins with.
+    """Start a run of a workflow.
+
+    Args:
+        first: the triggers it begins with.
+        properties: over the workflow's own.
+        batch: with how many events it begins.
 
     Raises:
-        AWSError: ConcurrentRunsExceededException.
+        AWSError: EntityNotFoundException, ConcurrentRunsExceededException.
     """
     workflow = get_workflow(region, name)
-    earlier = _of_workflow(region, name)
-    active = [run for run in earlier if run.status in ("RUNNING", "STOPPING")]
-    if len(active) >= workflow.get("MaxConcurrentRuns", len(active) + 1):
-        raise AWSError("ConcurrentRunsExceededException", f"Concurrent runs exceeded for {name}")
-    run = WorkflowRun(
-        region,
-        name,
-        {**workflow.get("DefaultRunProperties", {}), **(properties or {})},
-        earlier[-1].id if earlier else None,
-        f"wr_{hashlib.sha256(account.new_id().encode()).hexdigest()}",
-    )
-    _workflow_runs[run.id] = run
-    for trigger in first:
-        trigger.fire(run.id)
+    with _lock:
+        earlier = _of_workflow(region, name)
+        active = [run for run in earlier if run.status in ("RUNNING", "STOPPING")]
+        if len(active) >= workflow.get("MaxConcurrentRuns", len(active) + 1):
+            message = f"Concurrent runs exceeded for {name}"
+            raise AWSError("ConcurrentRunsExceededException", message)
+        run = WorkflowRun(
+            region,
+            name,
+            {**workflow.get("DefaultRunProperties", {}), **(properties or {})},
+            earlier[-1].id if earlier else None,
+            f"wr_{hashlib.sha256(account.new_id().encode()).hexdigest()}",
+            batch=batch,
+        )
+        _workflow_runs[run.id] = run
+    with held(run.id):
+        for trigger in first:
+            trigger.fire_alone(run.id)
     return run
 
 
@@ -190,7 +231,13 @@ def get_runs(call: Call) -> dict[str, Any]:
     """The runs of a workflow, the newest first."""
     get_workflow(call.region, call.params["Name"])
     found = _of_workflow(call.region, call.params["Name"])
-    return {"Runs": [run.describe() for run in reversed(found)]}
+    answers = []
+    for run in reversed(found):
+        answer = run.describe()
+        if call.params.get("IncludeGraph"):
+            answer["Graph"] = _graph(run.region, run.workflow, run)
+        answers.append(answer)
+    return page(call, "Runs", answers)
 
 
 @handles("glue", "GetWorkflowRunProperties")
@@ -217,48 +264,70 @@ def stop_run(call: Call) -> None:
     look_again(run.id)
 
 
-def note_run(workflow_run: str | None, run: JobRun) -> None:
-    """A trigger of the workflow run has started a job."""
+# ── what becomes of a run ────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def held(workflow_run: str | None) -> Iterator[None]:
+    """While triggers are at work, a run is not over."""
+    run = _workflow_runs.get(workflow_run or "")
+    if run:
+        with _lock:
+            run.firing += 1
+    try:
+        yield
+    finally:
+        if run:
+            with _lock:
+                run.firing -= 1
+            look_again(run.id)
+
+
+@contextmanager
+def noted_crawl(workflow_run: str | None, crawler: str) -> Iterator[None]:
+    """A trigger of the workflow run starts a crawler."""
+    run = _workflow_runs.get(workflow_run or "")
+    if run:
+        run.crawls[crawler] = "RUNNING"
+    try:
+        yield
+    except AWSError:
+        if run:
+            del run.crawls[crawler]
+        raise
+
+
+def note_error(workflow_run: str | None) -> None:
+    """A trigger of the workflow run could not start what it names."""
     if workflow_run in _workflow_runs:
-        _workflow_runs[workflow_run].jobs.append(run)
+        _workflow_runs[workflow_run].errors += 1
 
 
-def note_crawl(region: str, workflow_run: str | None, crawler: str) -> None:
-    """A trigger of the workflow run has started a crawler."""
-    if workflow_run in _workflow_runs:
-        _workflow_runs[workflow_run].crawls[crawler] = "RUNNING"
-
-
-def waiting_for_crawl(region: str, crawler: str, state: str) -> WorkflowRun | None:
-    """The workflow run that has started the crawler; its state is noted."""
-    for run in _workflow_runs.values():
+def waiting_for_crawl(region: str, crawler: str) -> WorkflowRun | None:
+    """The workflow run that has started the crawler."""
+    for run in list(_workflow_runs.values()):
         if run.region == region and run.crawls.get(crawler) == "RUNNING":
-            run.crawls[crawler] = state
             return run
     return None
+
+
+def is_over(workflow_run: str | None) -> bool:
+    """Whether no trigger of the run may fire any more."""
+    run = _workflow_runs.get(workflow_run or "")
+    return run is not None and run.status != "RUNNING"
 
 
 def look_again(workflow_run: str | None) -> None:
     """See whether a workflow run is over: nothing runs, and what could follow has been fired."""
     run = _workflow_runs.get(workflow_run or "")
-    if run is None or run.completed:
+    if run is None:
         return
-    # A failed job that is tried again is one more run, which no trigger has started.
-    run.jobs += [job for job in runs_of(run) if job not in run.jobs]
-    if run.statistics["RunningActions"] == 0:
+    with _lock:
+        works = run.firing or run.statistics["RunningActions"]
+        if run.completed or works or not all(job.settled for job in run.jobs):
+            return
         run.completed = account.now()
         run.status = "STOPPED" if run.status == "STOPPING" else "COMPLETED"
-
-
-def runs_of(run: WorkflowRun) -> list[JobRun]:
-    """The job runs that belong to a workflow run, the repeated ones included."""
-    names = {job.name for job in run.jobs}
-    return [
-        each
-        for name in names
-        for each in runs.of_job(run.region, name)
-        if each.workflow_run == run.id
-    ]
 
 
 # ── what the operations share ────────────────────────────────────────────────────────────────────
@@ -312,6 +381,9 @@ def _graph(region: str, name: str, run: WorkflowRun | None) -> dict[str, Any]:
         for condition in (trigger.definition.get("Predicate") or {}).get("Conditions", []):
             edges.append({"SourceId": node(*_target(condition)), "DestinationId": here})
     if run:
+        for crawler, state in run.crawls.items():
+            crawls = {"Crawls": [{"State": state}]}
+            nodes[("CRAWLER", crawler)]["CrawlerDetails"] = crawls
         for job in run.jobs:
             entry = nodes.get(("JOB", job.name))
             if entry is not None:
