@@ -205,7 +205,7 @@ def delete_logs(job: str) -> None:
     """Delete the log streams of the job's runs; the groups belong to all jobs of the account."""
     logs = boto3.client("logs")
     run_ids = [run["Id"] for run in boto3.client("glue").get_job_runs(JobName=job)["JobRuns"]]
-    for group in ("/aws-glue/jobs/output", "/aws-glue/jobs/error"):
+    for group in ("/aws-glue/python-jobs/output", "/aws-glue/python-jobs/error"):
         for run_id in run_ids:
             try:
                 logs.delete_log_stream(logGroupName=group, logStreamName=run_id)
