@@ -110,16 +110,16 @@ def test_a_month_without_a_column_or_a_flight_fails_by_name(aws, job, flights):
     land(aws, flights.drop(columns="arr_delay"), 2)
     run = job()
     assert run["JobRunState"] == "FAILED"
-    assert run["ErrorMessage"] == "ValueError: month 2 lacks the columns arr_delay"
+    assert run["ErrorMessage"].endswith("ValueError: month 2 lacks the columns arr_delay")
     empty = flights[flights["month"] == 1].assign(month=2).iloc[:0]
     land(aws, pd.concat([flights[flights["month"] == 1], empty]), 2)
-    assert job()["ErrorMessage"] == "ValueError: month 2 holds no flight"
+    assert job()["ErrorMessage"].endswith("ValueError: month 2 holds no flight")
 
 
 def test_a_month_that_cannot_be_is_refused(aws, job, flights):
     land(aws, flights, 1)
     run = job(**{"--months": "1"})
-    assert run["ErrorMessage"].startswith("ValueError: no features can be made for months [1]")
+    assert "ValueError: no features can be made for months [1]" in run["ErrorMessage"]
 
 
 # ── the reference ────────────────────────────────────────────────────────────────────────────────
