@@ -1,4 +1,4 @@
-"""Make the bucket that this chapter's notebooks work in, with the defaults that a bucket needs."""
+"""The bucket that a notebook of this chapter works in: made with safe defaults, removed whole."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ def create_private_bucket(bucket: str, region: str, tags: Mapping[str, str]) -> 
     """Create a bucket that is never public and refuses requests without TLS; encrypted by S3.
 
     A bucket of this name that is the caller's own, left by an interrupted run, is used again.
-    Raises botocore's ClientError otherwise, as when the name belongs to somebody else.
+
+    Raises:
+        botocore.exceptions.ClientError: if it cannot be had, as when the name is somebody else's.
     """
     s3 = boto3.client("s3", region_name=region)
-    # S3 wants the region named, except for the one that it was born in.
-    location = {"CreateBucketConfiguration": {"LocationConstraint": region}}
-    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
-        s3.create_bucket(Bucket=bucket, **({} if region == "us-east-1" else location))
-    # S3 blocks public access and encrypts by default; a default may have been changed.
+    # us-east-1 is the one region that must not be named.
+    place = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):  # of an interrupted run
+        s3.create_bucket(Bucket=bucket, **({} if region == "us-east-1" else place))
     s3.put_public_access_block(
         Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(_BLOCKS, True)
     )
@@ -33,12 +34,12 @@ def create_private_bucket(bucket: str, region: str, tags: Mapping[str, str]) -> 
 
 
 def tls_only_policy(bucket: str) -> dict[str, Any]:
-    """Return the bucket policy that refuses every request that does not come over TLS."""
+    """A bucket policy that denies every request which does not come over TLS."""
     return {
         "Version": "2012-10-17",
         "Statement": [
             {
-                "Sid": "RefuseRequestsWithoutTls",
+                "Sid": "TlsOnly",
                 "Effect": "Deny",
                 "Principal": "*",
                 "Action": "s3:*",
@@ -47,3 +48,22 @@ def tls_only_policy(bucket: str) -> dict[str, Any]:
             }
         ],
     }
+
+
+def delete_bucket(bucket: str) -> None:
+    """Delete a bucket with all that is in it. A bucket that is not there is passed over."""
+    s3 = boto3.resource("s3")
+    there = s3.Bucket(bucket)
+    try:
+        there.objects.delete()
+        there.delete()
+    except s3.meta.client.exceptions.NoSuchBucket:
+        return
+    there.wait_until_not_exists()
+
+
+def folder_size(bucket: str, prefix: str) -> int:
+    """The bytes of all objects whose keys start with the prefix."""
+    return sum(
+        each.size for each in boto3.resource("s3").Bucket(bucket).objects.filter(Prefix=prefix)
+    )
