@@ -143,26 +143,37 @@ def delete(location: S3Location, caller: str) -> None:
     s3_backends[account.ACCOUNT_ID]["aws"].delete_object(location.bucket, location.key)
 
 
-def download(location: S3Location, folder: Path, caller: str | None) -> list[Path]:
-    """Copy the objects under a prefix into a folder, keeping what follows the prefix as the path.
+def below(location: S3Location, caller: str | None) -> list[tuple[S3Location, Path]]:
+    """The objects under a prefix, each with the path that it has below it.
 
-    A location that is the key of one object gives a file of that object's name. A key that would
-    lead out of the folder (`..`) is refused. Returns the files; an empty prefix gives none.
+    A location that is the key of one object gives its name. Keys that stand for folders are left
+    out. Raises NoSuchBucket.
     """
-    paths = []
-    for found in list_objects(location, caller):
-        if found.location.key.endswith("/"):
-            continue
-        relative = _relative_path(found.location.key, location.key)
-        path = (folder / relative).resolve()
-        if not path.is_relative_to(folder.resolve()):
-            raise AWSError("ValidationException", f"The key '{found.location}' leaves its folder.")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open_object(found.location, caller) as source, path.open("wb") as target:
-            while chunk := source.read(1 << 20):
-                target.write(chunk)
-        paths.append(path)
-    return paths
+    return [
+        (found.location, Path(_relative_path(found.location.key, location.key)))
+        for found in list_objects(location, caller)
+        if not found.location.key.endswith("/")
+    ]
+
+
+def fetch(location: S3Location, folder: Path, path: Path, caller: str | None) -> Path:
+    """Copy one object to a path below a folder. Returns where it is.
+
+    A path that would lead out of the folder (`..`) is refused.
+    """
+    target = (folder / path).resolve()
+    if not target.is_relative_to(folder.resolve()):
+        raise AWSError("ValidationException", f"The key '{location}' leaves its folder.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open_object(location, caller) as source, target.open("wb") as written:
+        while chunk := source.read(1 << 20):
+            written.write(chunk)
+    return target
+
+
+def download(location: S3Location, folder: Path, caller: str | None) -> list[Path]:
+    """Copy the objects under a prefix into a folder. Returns the files; there may be none."""
+    return [fetch(found, folder, path, caller) for found, path in below(location, caller)]
 
 
 def upload(folder: Path, location: S3Location, caller: str) -> list[S3Location]:

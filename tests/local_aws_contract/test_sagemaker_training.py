@@ -529,9 +529,10 @@ class TestRequests:
     @pytest.mark.parametrize(
         "request_",
         [
-            {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2,
+            {"ResourceConfig": {"VolumeSizeInGB": 5, "InstanceGroups": [
+                {"InstanceType": "ml.m5.large", "InstanceCount": 1, "InstanceGroupName": "a"}]}},
+            {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 100,
                                 "VolumeSizeInGB": 5}},
-            {"InputDataConfig": [channel("train") | {"InputMode": "Pipe"}]},
         ],
     )  # fmt: skip
     def test_refuses_what_it_would_have_to_pretend(self, sagemaker, request_):

@@ -56,6 +56,12 @@ class Container:
         """Whether the image trains without a script: a built-in algorithm."""
         return self.framework == "xgboost"
 
+    def metric_definitions(self) -> list[dict[str, str]]:
+        """What SageMaker reads from the log of the built-in algorithm: `Name` and `Regex`."""
+        from . import xgboost
+
+        return xgboost.metric_definitions() if self.framework == "xgboost" else []
+
     @property
     def finds_inference_code(self) -> bool:
         """Whether its model server takes `code/inference.py` without being told to."""

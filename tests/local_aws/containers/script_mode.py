@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from .opt_ml import OptMl
 HOST = "algo-1"
 _GROUP = "homogeneousCluster"
 _CPUS = 2
+_LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 _TOOLKIT_NAMES = {"sagemaker_program", "sagemaker_submit_directory"}
 
 
@@ -30,13 +32,36 @@ class TrainingSettings:
     """What a training container is told.
 
     `channels` has, for each channel, what `inputdataconfig.json` says of it; `hyperparameters` are
-    strings, as the API has them.
+    strings, as the API has them. `instances` are that many, of which this is number `rank`.
     """
 
     job_name: str
     instance_type: str
     hyperparameters: dict[str, str] = field(default_factory=dict)
     channels: dict[str, dict[str, str]] = field(default_factory=dict)
+    instances: int = 1
+    rank: int = 0
+
+    @property
+    def hosts(self) -> list[str]:
+        """The names by which the instances know each other.
+
+        On AWS they are `algo-1`, `algo-2`, … Here several processes of one machine must find each
+        other, and no name server knows those names: they get addresses of the loopback network.
+        """
+        if self.instances == 1:
+            return [HOST]
+        return [f"127.0.0.{rank + 1}" for rank in range(self.instances)]
+
+    @property
+    def host(self) -> str:
+        """The name of this instance."""
+        return self.hosts[self.rank]
+
+    @property
+    def network_interface(self) -> str:
+        """Over which the instances reach each other."""
+        return "eth0" if self.instances == 1 else _LOOPBACK
 
     @property
     def program(self) -> str | None:
@@ -64,17 +89,17 @@ class TrainingSettings:
         """The content of `resourceconfig.json`."""
         return {
             "current_group_name": _GROUP,
-            "current_host": HOST,
+            "current_host": self.host,
             "current_instance_type": self.instance_type,
-            "hosts": [HOST],
+            "hosts": self.hosts,
             "instance_groups": [
                 {
-                    "hosts": [HOST],
+                    "hosts": self.hosts,
                     "instance_group_name": _GROUP,
                     "instance_type": self.instance_type,
                 }
             ],
-            "network_interface_name": "eth0",
+            "network_interface_name": self.network_interface,
         }
 
 
@@ -120,14 +145,14 @@ def toolkit_environment(ml: OptMl, settings: TrainingSettings) -> dict[str, str]
     paths: dict[str, Any] = {name: str(ml.path / below) for name, below in folders.items()}
     program = settings.program or ""
     values: dict[str, Any] = paths | {
-        "hosts": [HOST],
-        "current_host": HOST,
+        "hosts": settings.hosts,
+        "current_host": settings.host,
         "current_instance_type": settings.instance_type,
         "current_instance_group": _GROUP,
-        "current_instance_group_hosts": [HOST],
+        "current_instance_group_hosts": settings.hosts,
         "instance_groups": [_GROUP],
         "is_hetero": False,
-        "network_interface_name": "eth0",
+        "network_interface_name": settings.network_interface,
         "num_cpus": _CPUS,
         "num_gpus": 0,
         "log_level": 20,
@@ -149,13 +174,13 @@ def toolkit_environment(ml: OptMl, settings: TrainingSettings) -> dict[str, str]
         "channel_input_dirs": {
             channel: str(ml.path / "input" / "data" / channel) for channel in settings.channels
         },
-        "current_host": HOST,
-        "hosts": [HOST],
+        "current_host": settings.host,
+        "hosts": settings.hosts,
         "hyperparameters": settings.arguments,
         "input_data_config": settings.channels,
         "job_name": settings.job_name,
-        "is_master": True,
-        "master_hostname": HOST,
+        "is_master": settings.rank == 0,
+        "master_hostname": settings.hosts[0],
         "user_entry_point": program,
     } | paths
     for channel in settings.channels:

@@ -28,8 +28,8 @@ def exists(uri: str, caller: str) -> bool:
         return False
 
 
-def download(kind: str, uri: str, folder: Path, caller: str) -> int:
-    """Copy input data into a folder. Returns the number of files.
+def objects(kind: str, uri: str, caller: str) -> list[tuple[S3Location, Path]]:
+    """The objects of an input, each with the path at which a job finds it.
 
     Args:
         kind: `S3Prefix`, or `ManifestFile`: a list of objects with a common prefix.
@@ -38,17 +38,38 @@ def download(kind: str, uri: str, folder: Path, caller: str) -> int:
     Raises:
         AWSError: ClientError, saying what is missing.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     location = S3Location.parse(uri)
     try:
         if kind == "ManifestFile":
-            return _download_listed(location, folder, caller)
-        return len(storage.download(location, folder, caller))
+            return _listed(location, caller)
+        return storage.below(location, caller)
     except AWSError as error:
         raise AWSError("ClientError", f"Data download failed:{error.message} ({uri})") from error
 
 
-def _download_listed(manifest: S3Location, folder: Path, caller: str) -> int:
+def fetch(location: S3Location, folder: Path, path: Path, caller: str) -> None:
+    """Copy one object of an input into the folder of a channel.
+
+    Raises:
+        AWSError: ClientError, saying what is missing.
+    """
+    try:
+        storage.fetch(location, folder, path, caller)
+    except AWSError as error:
+        message = f"Data download failed:{error.message} ({location})"
+        raise AWSError("ClientError", message) from error
+
+
+def download(kind: str, uri: str, folder: Path, caller: str) -> int:
+    """Copy input data into a folder. Returns the number of files. Raises as `objects` does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = objects(kind, uri, caller)
+    for location, path in found:
+        fetch(location, folder, path, caller)
+    return len(found)
+
+
+def _listed(manifest: S3Location, caller: str) -> list[tuple[S3Location, Path]]:
     """The objects of a manifest: `[{"prefix": "s3://bucket/prefix/"}, "part-0", …]`."""
     try:
         first, *names = json.loads(storage.read(manifest, caller))
@@ -59,10 +80,4 @@ def _download_listed(manifest: S3Location, folder: Path, caller: str) -> int:
             f"The manifest {manifest} is not a JSON list that starts with "
             '{"prefix": "s3://bucket/prefix/"}',
         ) from error
-    for name in names:
-        target = (folder / name).resolve()
-        if not target.is_relative_to(folder.resolve()):
-            raise AWSError("ClientError", f"The entry '{name}' of {manifest} leaves its folder")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(storage.read(S3Location.parse(prefix + name), caller))
-    return len(names)
+    return [(S3Location.parse(prefix + name), Path(name)) for name in names]

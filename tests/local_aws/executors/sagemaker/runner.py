@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ... import account, containers, environment, processes
@@ -48,9 +48,17 @@ class JobLog:
         lines: everything written so far.
     """
 
-    def __init__(self, ml: OptMl, stream: LogStream, *, escape: bool = False) -> None:
+    def __init__(
+        self,
+        ml: OptMl,
+        stream: LogStream,
+        *,
+        escape: bool = False,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
+        """`escape`: write control characters as training jobs do; `on_line` is told each line."""
         self.lines: list[str] = []
-        self._ml, self._stream, self._escape = ml, stream, escape
+        self._ml, self._stream, self._escape, self._on_line = ml, stream, escape, on_line
 
     def write(self, line: str) -> None:
         """Write one line of the program's output."""
@@ -63,6 +71,8 @@ class JobLog:
             line = line.replace("\t", "#011").replace("\r", "#015")
         self.lines.append(line)
         self._stream.write(line)
+        if self._on_line:
+            self._on_line(line)
 
 
 def job_variables(
