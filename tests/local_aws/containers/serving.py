@@ -11,10 +11,13 @@ import hmac
 import os
 import threading
 import traceback
+import types
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from . import builtin
 from .inference import JSON, Answer, Defaults, Model, RequestError, UserModel, load_module
+from .pytorch import PyTorchDefaults
 from .sklearn import SklearnDefaults
 
 KEY_VARIABLE = "LOCAL_AWS_SERVING_KEY"
@@ -53,6 +56,10 @@ def load_model(ml: Path, framework: str) -> Model:
         Exception: whatever loading the model raises.
     """
     program = _program(ml, framework)
+    if framework == "tensorflow":
+        from .tensorflow import TensorFlowModel
+
+        return TensorFlowModel(ml / "model", load_module(program) if program else None)
     if program is not None:
         defaults = _defaults(framework)
         accept = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", JSON)
@@ -61,6 +68,11 @@ def load_model(ml: Path, framework: str) -> Model:
         from .xgboost_serving import XGBoostModel
 
         return XGBoostModel(ml / "model")
+    if framework in builtin.ALGORITHMS:
+        return builtin.load(framework, ml / "model")
+    if framework == "pytorch":
+        module = types.ModuleType("inference")  # a user's script that defines nothing
+        return UserModel(module, _defaults(framework), ml / "model", JSON)
     raise FileNotFoundError(
         "There is no script that loads the model. Set SAGEMAKER_PROGRAM (and "
         "SAGEMAKER_SUBMIT_DIRECTORY) in the environment of the model."
@@ -92,6 +104,8 @@ def _defaults(framework: str) -> Defaults:
         from .xgboost_serving import XGBoostDefaults
 
         return XGBoostDefaults()
+    if framework == "pytorch":
+        return PyTorchDefaults()
     return SklearnDefaults() if framework == "sklearn" else Defaults()
 
 
