@@ -17,6 +17,10 @@ _LAUNCHER = Path(__file__).with_name("launch.py")
 # Repository in the registry of AWS -> the framework inside. The account and the region that come
 # before it, and the tag that follows, say where it is pulled from and which version it is.
 _REPOSITORIES = {
+    "linear-learner": "linear-learner",
+    "kmeans": "kmeans",
+    "pca": "pca",
+    "randomcutforest": "randomcutforest",
     "sagemaker-xgboost": "xgboost",
     "sagemaker-scikit-learn": "sklearn",
     "pytorch-training": "pytorch",
@@ -30,6 +34,9 @@ _REPOSITORIES = {
 # Images whose model server looks for `code/inference.py` by itself; the others ask for the
 # variable SAGEMAKER_PROGRAM.
 _FINDS_INFERENCE_CODE = {"pytorch", "tensorflow", "huggingface"}
+
+# The frameworks that are algorithms of the package `builtin`.
+_BUILT_IN = {"linear-learner", "kmeans", "pca", "randomcutforest"}
 
 _URI = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
@@ -54,12 +61,14 @@ class Container:
     @property
     def has_algorithm(self) -> bool:
         """Whether the image trains without a script: a built-in algorithm."""
-        return self.framework == "xgboost"
+        return self.framework == "xgboost" or self.framework in _BUILT_IN
 
     def metric_definitions(self) -> list[dict[str, str]]:
         """What SageMaker reads from the log of the built-in algorithm: `Name` and `Regex`."""
-        from . import xgboost
+        from . import builtin, xgboost
 
+        if self.framework in _BUILT_IN:
+            return builtin.metric_definitions(self.framework)
         return xgboost.metric_definitions() if self.framework == "xgboost" else []
 
     @property
@@ -68,7 +77,9 @@ class Container:
         return self.framework in _FINDS_INFERENCE_CODE
 
     def train_command(self) -> list[str]:
-        """The program of the built-in algorithm. Its one argument is the root of `/opt/ml`."""
+        """The program of the built-in algorithm. What it needs yet is the root of `/opt/ml`."""
+        if self.framework in _BUILT_IN:
+            return [*program("builtin-train"), self.framework]
         return program("xgboost-train")
 
     def serve_command(self) -> list[str]:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 _PROGRAMS = {
+    "builtin-train": "tests.local_aws.containers.builtin",
     "xgboost-train": "tests.local_aws.containers.xgboost",
     "serve": "tests.local_aws.containers.serving",
 }

@@ -75,7 +75,12 @@ def _dump_array(array: numpy.ndarray) -> bytes:
         raise ValueError(f"MXNet has no arrays of {array.dtype}") from None
     header = struct.pack("<IiI", _ARRAY_MAGIC, _DENSE, array.ndim)
     shape = struct.pack(f"<{array.ndim}q", *array.shape)
-    return header + shape + struct.pack("<iii", _CPU, 0, kind) + array.astype("<" + array.dtype.str[1:]).tobytes()
+    return (
+        header
+        + shape
+        + struct.pack("<iii", _CPU, 0, kind)
+        + array.astype("<" + array.dtype.str[1:]).tobytes()
+    )
 
 
 def _load_array(reader: _Reader) -> numpy.ndarray:

@@ -68,9 +68,7 @@ def frames(content: bytes) -> Iterator[bytes]:
 
 def frame(payload: bytes) -> bytes:
     """One payload as RecordIO; cut where it holds an aligned magic number, as MXNet cuts it."""
-    cuts = [
-        at for at in range(0, len(payload) - 3, 4) if payload[at : at + 4] == _MAGIC_BYTES
-    ]
+    cuts = [at for at in range(0, len(payload) - 3, 4) if payload[at : at + 4] == _MAGIC_BYTES]
     starts, ends = [0, *(cut + 4 for cut in cuts)], [*cuts, len(payload)]
     framed = []
     for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
