@@ -187,7 +187,10 @@ class TrainingJob:
         for instance, outcome in zip(instances, outcomes, strict=True):
             if outcome.returncode and not outcome.stopped:
                 self._upload_output(instances, folder)
-                raise AWSError("AlgorithmError", instance.failure(outcome))
+                # The algorithms of AWS end with 2 for a fault of the request.
+                is_fault = instance.is_algorithm and outcome.returncode == 2
+                code = "ClientError" if is_fault else "AlgorithmError"
+                raise AWSError(code, instance.failure(outcome))
         return attempt
 
     def _run_all(self, attempt: _Attempt, interrupted_once: bool) -> list[Outcome]:
