@@ -136,7 +136,8 @@ def load(folder: Path, channel: str, content_type: str, weighted: bool = False) 
     Args:
         folder: where the channel's files lie, at any depth.
         channel: its name, for messages.
-        content_type: `csv`, `libsvm` or `parquet`; the label comes first, there is no header.
+        content_type: `csv`, `libsvm`, `parquet` or `recordio-protobuf`; in tables the label comes
+            first, and there is no header.
         weighted: whether the second column of CSV files is the weight of the row.
 
     Raises:
@@ -149,7 +150,12 @@ def load(folder: Path, channel: str, content_type: str, weighted: bool = False) 
     if sum(path.stat().st_size for path in files) == 0:
         kind = "training" if channel == "train" else channel
         raise UserError(f"No data in {kind} channel path /opt/ml/input/data/{channel}")
-    readers = {"csv": _read_csv, "libsvm": _read_libsvm, "parquet": _read_parquet}
+    readers = {
+        "csv": _read_csv,
+        "libsvm": _read_libsvm,
+        "parquet": _read_parquet,
+        "recordio-protobuf": _read_recordio,
+    }
     try:
         matrix = readers[content_type](files, weighted)
     except UserError:
@@ -190,13 +196,7 @@ def _check_channels(channels: dict[str, dict[str, str]]) -> str:
         if name not in (*CHANNELS, "code"):
             raise UserError(f"Extraneous channel found: {name}")
         content_type_of(channel.get("ContentType"))
-    content_type = content_type_of(channels["train"].get("ContentType"))
-    if content_type == "recordio-protobuf":
-        raise UserError(
-            "The offline AWS does not read recordio-protobuf; give the data as text/csv, "
-            "text/libsvm or application/x-parquet."
-        )
-    return content_type
+    return content_type_of(channels["train"].get("ContentType"))
 
 
 def _check_labels(settings: dict[str, Any], channel: str, matrix: Any) -> None:
@@ -308,6 +308,17 @@ def _read_parquet(files: list[Path], weighted: bool) -> Any:
         [_as_numbers(table, path.name) for table, path in zip(tables, files, strict=True)]
     )
     return xgboost.DMatrix(values[:, 1:], label=values[:, 0], nthread=_THREADS)
+
+
+def _read_recordio(files: list[Path], weighted: bool) -> Any:
+    """Records with the label and the features; what a sparse record leaves out is missing."""
+    import numpy
+
+    from .builtin import recordio
+
+    content = b"".join(path.read_bytes() for path in files)
+    features, labels = recordio.read(content, absent=numpy.nan)
+    return library().DMatrix(features, label=labels, nthread=_THREADS)
 
 
 def _read_libsvm(files: list[Path], weighted: bool) -> Any:

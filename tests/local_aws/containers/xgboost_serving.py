@@ -1,8 +1,8 @@
 """How SageMaker's XGBoost image serves a model, with and without a user's script.
 
-Without one (algorithm mode) it takes CSV and libsvm, one row per line and no label, and answers
-with one prediction per row. The variable SAGEMAKER_INFERENCE_OUTPUT of the model asks for more than
-the prediction. Source: https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost.html and
+Without one (algorithm mode) it takes CSV and libsvm, one row per line and no label, and records. It
+answers with one prediction per row; the variable SAGEMAKER_INFERENCE_OUTPUT of the model asks for
+more than the prediction. Source: https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost.html and
 https://github.com/aws/sagemaker-xgboost-container
 """
 
@@ -59,11 +59,11 @@ class XGBoostModel:
             return Answer(b"", "text/html; charset=utf-8", 204)
         rows, kind = _read(body, content_type)
         width = rows.shape[1]
-        if kind == "csv" and width != self._features:
+        if kind != "libsvm" and width != self._features:
             raise RequestError(
                 400,
-                f"Unable to evaluate payload provided: Feature size of csv inference data {width} "
-                f"is not consistent with feature size of trained model {self._features}.",
+                f"Unable to evaluate payload provided: Feature size of {kind} inference data "
+                f"{width} is not consistent with feature size of trained model {self._features}.",
             )
         if width > self._features:
             raise RequestError(
@@ -188,14 +188,16 @@ def load_boosters(folder: Path) -> list[Any]:
 
 
 def _read(body: bytes, content_type: str | None) -> tuple[Any, str]:
-    """The rows of a request, and `csv` or `libsvm`."""
+    """The rows of a request, and `csv`, `libsvm` or `recordio-protobuf`."""
     try:
         kind = content_type_of(content_type)
     except UserError as error:
         raise RequestError(415, str(error)) from error
-    if kind not in ("csv", "libsvm"):
+    if kind == "parquet":
         raise RequestError(415, f"Content-type {content_type} is not supported.")
     try:
+        if kind == "recordio-protobuf":
+            return _rows_of_records(body), kind
         text = body.strip().decode("utf-8")
         return (_rows_of_csv(text) if kind == "csv" else _rows_of_libsvm(text)), kind
     except Exception as error:
@@ -204,6 +206,14 @@ def _read(body: bytes, content_type: str | None) -> tuple[Any, str]:
             f"Loading {kind} data failed with Exception, please ensure data is in {kind} format:\n"
             f" {type(error)}\n {error}",
         ) from error
+
+
+def _rows_of_records(body: bytes) -> Any:
+    import numpy
+
+    from .builtin import recordio
+
+    return recordio.read(body, absent=numpy.nan)[0]
 
 
 def _rows_of_csv(text: str) -> Any:

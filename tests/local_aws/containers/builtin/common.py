@@ -302,7 +302,7 @@ def read_csv(content: bytes, label_size: int = 0) -> Data:
 
     try:
         table = pyarrow.csv.read_csv(
-            pyarrow.BufferReader(content),
+            pyarrow.BufferReader(content + b"\n"),  # one row without an end would be overlooked
             read_options=pyarrow.csv.ReadOptions(autogenerate_column_names=True),
             convert_options=pyarrow.csv.ConvertOptions(null_values=[], strings_can_be_null=False),
         )
@@ -522,8 +522,10 @@ def run(ml: Path, train: Callable[[Path, dict[str, str]], None]) -> int:
     """
     print("Docker entrypoint called with argument(s): train", flush=True)
     print("Running default environment configuration script", flush=True)
-    given = json.loads((ml / "input" / "config" / "hyperparameters.json").read_text())
+    configuration = ml / "input" / "config"
+    given = json.loads((configuration / "hyperparameters.json").read_text())
     try:
+        _require_one_host(configuration / "resourceconfig.json")
         train(ml, given)
     except ClientError as error:
         log(f"Customer Error: {error}", "ERROR")
@@ -534,6 +536,15 @@ def run(ml: Path, train: Callable[[Path, dict[str, str]], None]) -> int:
         _write_failure(ml, f"{type(error).__name__}: {error}")
         raise
     return 0
+
+
+def _require_one_host(path: Path) -> None:
+    hosts = json.loads(path.read_text())["hosts"] if path.exists() else [HOST]
+    if len(hosts) > 1:
+        raise ClientError(
+            f"The job has {len(hosts)} instances. The offline AWS trains its built-in algorithms "
+            "on one: set InstanceCount to 1."
+        )
 
 
 def _write_failure(ml: Path, message: str) -> None:

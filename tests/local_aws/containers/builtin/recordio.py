@@ -90,8 +90,11 @@ def _padded(length: int) -> int:
 # ── records ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def read(content: bytes) -> tuple[numpy.ndarray, numpy.ndarray | None]:
+def read(content: bytes, absent: float = 0.0) -> tuple[numpy.ndarray, numpy.ndarray | None]:
     """The features and labels of records.
+
+    Args:
+        absent: the value of what a sparse record leaves out.
 
     Returns:
         The values of the feature `values`, one row for each record, and those of the label
@@ -108,9 +111,9 @@ def read(content: bytes) -> tuple[numpy.ndarray, numpy.ndarray | None]:
             message.ParseFromString(payload)
         except Exception as error:
             raise FormatError(f"Record {len(rows)} is not a Record message: {error}") from error
-        rows.append(_values(message.features, "features", len(rows)))
+        rows.append(_values(message.features, "features", len(rows), absent))
         if message.label:
-            labels.append(_values(message.label, "label", len(labels)))
+            labels.append(_values(message.label, "label", len(labels), absent))
     if not rows:
         return numpy.empty((0, 0), numpy.float32), None
     widths = sorted({row.size for row in rows})
@@ -162,7 +165,7 @@ def write_labels(rows: Iterable[dict[str, list[float]]]) -> bytes:
     return b"".join(written)
 
 
-def _values(tensors: Any, member: str, number: int) -> numpy.ndarray:
+def _values(tensors: Any, member: str, number: int, absent: float) -> numpy.ndarray:
     """The tensor `values` of a map as a dense float32 vector."""
     if "values" not in tensors:
         raise FormatError(f"Record {number} has no {member} named 'values': {sorted(tensors)}")
@@ -175,18 +178,19 @@ def _values(tensors: Any, member: str, number: int) -> numpy.ndarray:
         )
     tensor = getattr(value, kind)
     values = numpy.array(tensor.values, _TENSORS[kind]).astype(numpy.float32)
-    if not tensor.keys:
+    # A sparse vector without a value has no keys either; it is known by its shape.
+    if not tensor.keys and (values.size or not tensor.shape):
         return values
     if not tensor.shape:
         raise FormatError(f"The sparse {member} of record {number} have no shape")
     width = int(numpy.prod(tensor.shape))
     keys = numpy.array(tensor.keys, numpy.int64)
-    if keys.size != values.size or keys.max() >= width:
+    if keys.size != values.size or keys.max(initial=-1) >= width:
         raise FormatError(
             f"The sparse {member} of record {number} have {values.size} values and {keys.size} "
-            f"keys up to {keys.max()}, but the shape is {list(tensor.shape)}"
+            f"keys up to {keys.max(initial=-1)}, but the shape is {list(tensor.shape)}"
         )
-    dense = numpy.zeros(width, numpy.float32)
+    dense = numpy.full(width, absent, numpy.float32)
     dense[keys] = values
     return dense
 
