@@ -43,6 +43,11 @@ _LISTINGS: dict[str, list[tuple[str, str]]] = {
             "list_processing_jobs",
             "ProcessingJobSummaries[?ProcessingJobStatus=='InProgress'].ProcessingJobName",
         ),
+        (
+            "list_hyper_parameter_tuning_jobs",
+            "HyperParameterTuningJobSummaries[?HyperParameterTuningJobStatus=='InProgress']"
+            ".HyperParameterTuningJobName",
+        ),
     ],
     "logs": [("describe_log_groups", "logGroups[].logGroupName")],
     "kinesis": [("list_streams", "StreamNames[]")],

@@ -24,6 +24,8 @@ HOST = "algo-1"
 _GROUP = "homogeneousCluster"
 _CPUS = 2
 _LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
+# What a tuning job tells a training job; no argument of the script.
+_TUNED_METRIC = "_tuning_objective_metric"
 _TOOLKIT_NAMES = {"sagemaker_program", "sagemaker_submit_directory"}
 
 
@@ -81,7 +83,7 @@ class TrainingSettings:
         return {
             name: _decoded(value)
             for name, value in self.hyperparameters.items()
-            if not name.startswith("sagemaker_")
+            if not name.startswith("sagemaker_") and name != _TUNED_METRIC
         }
 
     @property

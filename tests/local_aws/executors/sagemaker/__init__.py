@@ -15,6 +15,7 @@ from . import (
     refused,
     tags,
     training,
+    tuning,
 )
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "refused",
     "tags",
     "training",
+    "tuning",
 ]

@@ -18,7 +18,6 @@ PRETENDED = {
         "CreateCluster",
         "CreateCompilationJob",
         "CreateDomain",
-        "CreateHyperParameterTuningJob",
         "CreateNotebookInstance",
         "CreateTransformJob",
         "StartNotebookInstance",
@@ -27,7 +26,10 @@ PRETENDED = {
     "sagemaker-runtime": ["InvokeEndpointAsync"],
 }
 
-_KEPT_HERE = ("Endpoint", "FeatureGroup", "FeatureMetadata", "Model", "TrainingJob")
+_KEPT_HERE = (
+    "Endpoint", "FeatureGroup", "FeatureMetadata", "HyperParameterTuningJob", "Model",
+    "TrainingJob",
+)  # fmt: skip
 
 
 def refuse(call: Call) -> Any:

@@ -21,6 +21,16 @@ JOBS = account.table()
 @handles("sagemaker", "CreateTrainingJob")
 def create(call: Call) -> dict[str, Any]:
     """Start a training job. Refuses what SageMaker refuses before it starts anything."""
+    launch(call)
+    return {"TrainingJobArn": arn(call, "training-job", call.params["TrainingJobName"])}
+
+
+def launch(call: Call, tuning_job: str | None = None) -> TrainingJob:
+    """Start a training job for a client, or for the tuning job with this ARN.
+
+    Raises:
+        AWSError: what SageMaker refuses before it starts anything.
+    """
     name = call.params["TrainingJobName"]
     resource = arn(call, "training-job", name)
     if (call.region, name) in JOBS:
@@ -30,11 +40,11 @@ def create(call: Call) -> dict[str, Any]:
             f"job with this name already exists ({resource})",
         )
     _check(call)
-    training_job = TrainingJob(call, resource)
+    training_job = TrainingJob(call, resource, tuning_job)
     set_tags(resource, call.params.get("Tags"))
     JOBS[call.region, name] = training_job
     training_job.start()
-    return {"TrainingJobArn": resource}
+    return training_job
 
 
 @handles("sagemaker", "DescribeTrainingJob")

@@ -48,7 +48,8 @@ class TrainingJob:
         metrics: what its log says of the training, as it goes.
     """
 
-    def __init__(self, call: Call, resource: str) -> None:
+    def __init__(self, call: Call, resource: str, tuning_job: str | None = None) -> None:
+        """`resource` is its ARN; `tuning_job` that of the tuning job to which it belongs."""
         params = call.params
         self.name, self.region = params["TrainingJobName"], call.region
         self._lock = threading.Lock()
@@ -57,6 +58,7 @@ class TrainingJob:
         request = {key: value for key, value in params.items() if key != "Tags"}
         self._state: dict[str, Any] = without_empty(request) | {
             "TrainingJobArn": resource,
+            "TuningJobArn": tuning_job,
             "TrainingJobStatus": "InProgress",
             "SecondaryStatus": "Starting",
             "CreationTime": now,
