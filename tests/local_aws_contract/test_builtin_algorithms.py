@@ -292,6 +292,20 @@ class TestKMeans:
         assert metrics_of(job)["train:msd"] == pytest.approx(peer.inertia_ / len(rows), rel=0.1)
         assert any("shrinking 50 centers into 10" in e for e in sagemaker.log(GROUP, "numerals"))
 
+    @pytest.mark.parametrize("mode", ["Pipe", "FastFile"])
+    def test_reports_what_a_tuning_job_goes_by(self, sagemaker, mode):
+        rows = load_iris().data
+        uri = sagemaker.put("iris/part-0", recordio.write(rows))
+        channels = [channel(name, uri, recordio.CONTENT_TYPE) for name in ("train", "test")]
+        job = sagemaker.train(
+            f"tuned-{mode}",
+            {"feature_dim": "4", "k": "3", "_tuning_objective_metric": "test:ssd"},
+            AlgorithmSpecification={"TrainingImage": K_MEANS, "TrainingInputMode": mode},
+            InputDataConfig=channels,
+        )
+        metrics = metrics_of(job)
+        assert metrics["test:ssd"] == pytest.approx(150 * metrics["test:msd"], rel=1e-4)
+
     def test_answers_in_every_form(self, sagemaker):
         rows = load_iris().data.astype(numpy.float32)
         job = sagemaker.fit(

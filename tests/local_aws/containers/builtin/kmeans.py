@@ -72,7 +72,11 @@ def train(ml: Path, given: dict[str, str]) -> None:
     centers, sizes = _stream(rows, settings, random)
     log_throughput(len(rows) * settings["epochs"], time.monotonic() - started)
     centers = _shrink(rows, centers, sizes, settings)
-    metrics = settings["eval_metrics"]
+    # A tuning job names the metric that it goes by, `test:ssd`.
+    asked = given.get("_tuning_objective_metric", "").rpartition(":")[2]
+    metrics = tuple(
+        name for name in ("msd", "ssd") if name == asked or name in settings["eval_metrics"]
+    )
     log_scores("train", _scores(rows, centers, metrics))
     (ml / "model").mkdir(exist_ok=True)
     content = ndarray.dump([centers.astype(numpy.float32)])

@@ -32,15 +32,15 @@ def binary(scores: Array, labels: Array, threshold: float, beta: float) -> Score
     precision, recall, f_beta, _ = metrics.precision_recall_fscore_support(
         truth, found, beta=beta, average="binary", zero_division=0
     )
-    has_both = len(numpy.unique(truth)) == 2
-    area = metrics.roc_auc_score(truth, scores) if has_both else float("nan")
-    return {
+    scored = {
         "binary_classification_accuracy": ("score", float((found == truth).mean())),
         f"binary_f_{beta:.3f}": ("score", float(f_beta)),
         "precision": ("score", float(precision)),
         "recall": ("score", float(recall)),
-        "roc_auc_score": ("score", float(area)),
     }
+    if len(numpy.unique(truth)) == 2:  # There is no curve of one class.
+        scored["roc_auc_score"] = ("score", float(metrics.roc_auc_score(truth, scores)))
+    return scored
 
 
 def multiclass(probabilities: Array, labels: Array, top_k: int, beta: float) -> Scores:
