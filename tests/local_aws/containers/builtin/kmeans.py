@@ -15,23 +15,17 @@ from typing import Any
 import numpy
 
 from . import ndarray
+from .channels import Channel, check_width, read_channels
 from .common import (
     MODEL_FILE,
-    Channel,
     ClientError,
-    check_width,
-    choice,
-    integer,
     log,
     log_configuration,
     log_progress,
     log_scores,
     log_throughput,
-    read_channels,
-    real,
-    validate,
-    words,
 )
+from .hyperparameters import choice, integer, real, validate, words
 from .serving import BuiltInModel, Row
 
 PARAMETERS = {

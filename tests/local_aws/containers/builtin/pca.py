@@ -16,21 +16,9 @@ from typing import Any
 import numpy
 
 from . import ndarray
-from .common import (
-    MODEL_FILE,
-    Channel,
-    ClientError,
-    check_width,
-    choice,
-    flag,
-    integer,
-    log,
-    log_configuration,
-    log_progress,
-    log_throughput,
-    read_channels,
-    validate,
-)
+from .channels import Channel, check_width, read_channels
+from .common import MODEL_FILE, ClientError, log, log_configuration, log_progress, log_throughput
+from .hyperparameters import choice, flag, integer, validate
 from .serving import BuiltInModel, Row
 
 PARAMETERS = {

@@ -17,22 +17,17 @@ from pathlib import Path
 import numpy
 
 from . import ndarray
+from .channels import Channel, Data, check_width, read_channels
 from .common import (
     MODEL_FILE,
-    Channel,
     ClientError,
-    Data,
-    check_width,
-    integer,
     log,
     log_configuration,
     log_progress,
     log_scores,
     log_throughput,
-    read_channels,
-    validate,
-    words,
 )
+from .hyperparameters import integer, validate, words
 from .serving import BuiltInModel, Row
 
 PARAMETERS = {
@@ -49,8 +44,8 @@ CHANNELS = {
     "train": Channel(required=True, distribution="ShardedByS3Key"),
     "test": Channel(needs_label=True, distribution="FullyReplicated"),
 }
-# Rows are scored in parts of so many (row, tree) pairs.
-_CHUNK = 200_000
+# Rows are scored in parts: so many values of boxes are looked at in one go.
+_CHUNK = 2_000_000
 
 
 def train(ml: Path, given: dict[str, str]) -> None:
@@ -153,7 +148,7 @@ class Forest:
         by log2(1 + size of the tree), so that trees of different sizes can be compared.
         """
         rows = rows.astype(numpy.float32)
-        step = max(1, _CHUNK // len(self.roots))
+        step = max(1, _CHUNK // (len(self.roots) * self.lows.shape[1]))
         parts = [self._score(rows[start : start + step]) for start in range(0, len(rows), step)]
         return numpy.concatenate(parts) if parts else numpy.empty(0)
 

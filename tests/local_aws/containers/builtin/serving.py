@@ -15,7 +15,8 @@ import numpy
 
 from ..inference import CSV, JSON, Answer, RequestError
 from . import recordio
-from .common import ClientError, parse_content_type, read_csv
+from .channels import parse_content_type, read_csv
+from .common import ClientError
 
 JSON_LINES = "application/jsonlines"
 # The answer for one row: numbers, or lists of numbers, by name.
