@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 FIRST, RIVAL, REST, WORSE = "#0072B2", "#E69F00", "#8C8C8C", "#D55E00"
 
@@ -94,15 +94,19 @@ def calibration(curves: Mapping[str, Mapping[str, pd.DataFrame]]) -> None:
         axes.set_xticks([0, 0.25, 0.5, 0.75])
     panels[0][0].set_ylabel("came late")
     panels[0][0].legend(loc="upper left")
-    _title(panels[0][0], "Calibration repairs what was bent, and bends what was straight")
+    _title(
+        panels[0][0], "Calibration mends the balanced model, and worsens the one that was too sure"
+    )
 
 
-def importances(table: pd.DataFrame, most: int = 10) -> None:
-    """Draw the `most` features of the first column that matter most, one panel per column.
+def importances(table: pd.DataFrame, most: int = 11) -> None:
+    """Draw the `most` features that matter most, one panel per column of the table.
 
-    Each column is a measure in its own unit; its name becomes the title of its panel.
+    Each of the three columns is a measure in its own unit; its name becomes the title of its
+    panel. Features are in the order of the largest share that they have in any measure.
     """
-    shown = table.sort_values(table.columns[0], ascending=False)[:most]
+    order = (table / table.sum()).max(axis=1).sort_values(ascending=False).index
+    shown = table.loc[order[:most]]
     _, panels = plt.subplots(1, table.shape[1], figsize=(7.6, 3.5), sharey=True)
     for axes, (name, values), colour in zip(
         panels, shown.items(), (FIRST, RIVAL, REST), strict=True
@@ -111,11 +115,12 @@ def importances(table: pd.DataFrame, most: int = 10) -> None:
         axes.set_title(name, weight="normal", size=10)
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="x", labelsize=8)
+        axes.xaxis.set_major_locator(MaxNLocator(3))
     panels[0].invert_yaxis()
     panels[0].set_xlabel("mean |log odds|")
     panels[1].set_xlabel("mean |log odds|")
     panels[2].set_xlabel("log loss when shuffled")
-    _title(panels[0], "All three look at the queue at the airport first; below that they part")
+    _title(panels[0], "The same columns, weighed differently by trees, line and shuffling")
 
 
 def one_flight(contributions: pd.DataFrame, answers: Mapping[str, float], most: int = 8) -> None:
