@@ -520,7 +520,7 @@ class Scale:
         """Return grades between 0 and 1. Raises BakeOffError if both ends are the same."""
         if self.worthless == self.enough:
             raise BakeOffError(f"a scale from {self.worthless} to itself cannot grade anything")
-        bend = np.log10 if self.in_tens else np.asarray
+        bend = np.log10 if self.in_tens else np.positive
         low, high = bend(self.worthless), bend(self.enough)
         return ((bend(values) - low) / (high - low)).clip(0, 1)
 
