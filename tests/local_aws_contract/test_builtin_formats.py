@@ -7,6 +7,7 @@ import struct
 import numpy
 import pytest
 import scipy.sparse
+from sklearn import metrics
 
 from tests.local_aws.containers.builtin import (
     linear_models,
@@ -209,6 +210,49 @@ class TestThresholds:
         best = max(value(at) for at in [*numpy.unique(scores), numpy.inf])
         assert value(threshold) == pytest.approx(best)
         assert found == pytest.approx(best)
+
+
+class TestScores:
+    def test_of_two_classes_are_scikit_learns(self):
+        random = numpy.random.default_rng(4)
+        labels = random.integers(0, 2, 200).astype(float)
+        scores = numpy.round(0.4 * labels + random.random(200), 1)
+        found = linear_scores.binary(scores, labels, 0.8, 2.0)
+        called = (scores >= 0.8).astype(int)
+        assert {name: value for name, (_, value) in found.items()} == pytest.approx(
+            {
+                "binary_classification_accuracy": metrics.accuracy_score(labels, called),
+                "binary_f_2.000": metrics.fbeta_score(labels, called, beta=2),
+                "precision": metrics.precision_score(labels, called),
+                "recall": metrics.recall_score(labels, called),
+                "roc_auc_score": metrics.roc_auc_score(labels, scores),
+            }
+        )
+
+    def test_of_one_class_have_no_curve(self):
+        found = linear_scores.binary(numpy.ones(3), numpy.zeros(3), 2.0, 1.0)
+        assert "roc_auc_score" not in found
+        assert found["binary_f_1.000"] == ("score", 0.0)
+
+    def test_of_several_classes_are_scikit_learns(self):
+        random = numpy.random.default_rng(5)
+        labels = random.integers(0, 4, 150).astype(float)  # of the fifth class there is no row
+        scores = random.random((150, 5)) + 0.5 * numpy.eye(5)[labels.astype(int)]
+        found = linear_scores.multiclass(scores, labels, 2, 1.0)
+        called = scores.argmax(axis=1)
+        options = {"average": "macro", "zero_division": 0}
+        assert {name: value for name, (_, value) in found.items()} == pytest.approx(
+            {
+                "multiclass_accuracy": metrics.accuracy_score(labels, called),
+                "multiclass_top_k_accuracy_2": metrics.top_k_accuracy_score(
+                    labels, scores, k=2, labels=range(5)
+                ),
+                "dcg": metrics.dcg_score(numpy.eye(5)[labels.astype(int)], scores),
+                "macro_recall": metrics.recall_score(labels, called, **options),
+                "macro_precision": metrics.precision_score(labels, called, **options),
+                "macro_f_1.000": metrics.f1_score(labels, called, **options),
+            }
+        )
 
 
 class TestForest:
