@@ -212,7 +212,9 @@ class Rungs:
             return False
         reached = self._reached[step]
         reached.append(self._sign * value)
-        kept = max(1, len(reached) // _REDUCTION)
+        if len(reached) < _REDUCTION:  # nothing to compare with yet
+            return False
+        kept = len(reached) // _REDUCTION
         return self._sign * value < sorted(reached, reverse=True)[kept - 1]
 
 
