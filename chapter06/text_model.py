@@ -275,10 +275,7 @@ class OpinionModel:
         if not texts:
             return []
         rows = [self.tokenizer.encode(text, self.settings.longest) for text in texts]
-        self.network.eval()
-        with torch.inference_mode():
-            scores, strengths = self.network(as_batch(rows))
-        probabilities = scores.softmax(dim=-1)
+        probabilities, strengths = self._answer(rows)
         return [
             {
                 "label": LABELS[int(of_text.argmax())],
@@ -287,6 +284,16 @@ class OpinionModel:
             }
             for of_text, strength in zip(probabilities, strengths, strict=True)
         ]
+
+    def probabilities(self, rows: Sequence[Sequence[int]]) -> Any:
+        """The probabilities of LABELS for token numbers, as a NumPy array (texts, 3)."""
+        return self._answer(rows)[0].numpy()
+
+    def _answer(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        self.network.eval()
+        with torch.inference_mode():
+            scores, strengths = self.network(as_batch(rows))
+        return scores.softmax(dim=-1), strengths
 
     def attention(self, text: str) -> tuple[list[str], Tensor]:
         """The tokens of a text and how much each (row) takes from each (column), mean of heads."""

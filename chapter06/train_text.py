@@ -3,10 +3,10 @@
     python train_text.py --train DIR --validation DIR --model_dir DIR --checkpoint_dir DIR
 
 Each folder of data holds `opinions.jsonl`, one opinion a line: `text`, `label`, `shares` (of the
-raters who call it negative, neutral and positive) and `strength` (0 to 4 points). After every epoch the job
-prints one line of metrics and keeps a checkpoint; a job that finds one goes on from there, and
-ends with the same weights as one that was never interrupted. The model folder gets weights,
-tokenizer and settings of the best epoch, and in `code` what serves them.
+raters who call it negative, neutral and positive) and `strength` (0 to 4 points). After every
+epoch the job prints one line of metrics and keeps a checkpoint; a job that finds one goes on from
+there, and ends with the same weights as one that was never interrupted. The model folder gets
+weights, tokenizer and settings of the best epoch, and in `code` what serves them.
 """
 
 from __future__ import annotations
