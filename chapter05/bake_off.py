@@ -192,9 +192,9 @@ def _random_forest() -> Pipeline:
 def _histogram_boosting() -> Pipeline:
     boosting = HistGradientBoostingClassifier(
         categorical_features="from_dtype",
-        max_iter=100,
-        learning_rate=0.06,
-        max_leaf_nodes=31,
+        max_iter=60,
+        learning_rate=0.1,
+        max_leaf_nodes=16,
         min_samples_leaf=500,
         l2_regularization=100,
         early_stopping=False,
