@@ -24,7 +24,8 @@ def agreement(opinions: pd.DataFrame, title: str) -> None:
     """
     _, axes = plt.subplots()
     largest = np.array(opinions["shares"].tolist()).max(axis=1)
-    edges = np.linspace(0.3, 1.0, 15)
+    # Most panels have twenty raters: each twentieth lies in the middle of its bin.
+    edges = np.arange(0.325, 1.05, 0.05)
     for name, colour in CLASSES.items():
         of_class = largest[(opinions["label"] == name).to_numpy()]
         heights, _ = np.histogram(of_class, bins=edges)
@@ -32,7 +33,7 @@ def agreement(opinions: pd.DataFrame, title: str) -> None:
     axes.set(xlabel="raters who gave the text its label", ylabel="texts of this class", title=title)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.set_xlim(0.3, 1.0)
+    axes.set_xlim(0.325, 1.025)
     axes.legend(loc="upper left")
 
 
@@ -93,30 +94,32 @@ def scores(
     for name, score in people.items():
         axes.axvline(score, color="black", linestyle=":", linewidth=1)
         axes.annotate(
-            f"{name}\n{score:.2f}", (score, -0.5), xytext=(-4, 0), textcoords="offset points",
-            ha="right", va="top", fontsize=9,
+            f"{name}\n{score:.2f}", (score, -0.5), xytext=(4, 0), textcoords="offset points",
+            va="top", fontsize=9,
         )  # fmt: skip
     axes.set_yticks(range(len(found)), list(found))
     axes.set_ylim(len(found) - 0.4, -0.6)
-    axes.set_xlim(0.15, 0.95)
+    axes.set_xlim(0.15, 1.04)
     axes.set(xlabel="macro F1 on the test texts", title=title)
     axes.grid(axis="y", visible=False)
 
 
-def accuracy_by_agreement(table: pd.DataFrame, title: str) -> None:
-    """Draw how often network, baseline and one rater are right, by how far the panel agrees.
+def accuracy_by_agreement(
+    agreement: np.ndarray, right: Mapping[str, np.ndarray], title: str
+) -> None:
+    """Draw how often each one is right, by how far the panel agrees.
 
-    `table` has the column `agreement` (share of the largest group of raters) and for each of
-    `network`, `baseline` and `one rater` whether the answer was right.
+    `agreement` is the share of the largest group of raters, for each text; `right` has for
+    `network`, `baseline` and `one rater` whether the answer was the label.
     """
-    edges = [0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
-    names = ["up to 50 %", *(f"to {edge:.0%}" for edge in edges[2:-1]), "over 90 %"]
-    group = pd.cut(table["agreement"], edges, labels=names)
+    edges = [0.3, 0.6, 0.7, 0.8, 0.9, 1.0]
+    names = ["up to 60%", *(f"to {edge:.0%}" for edge in edges[2:-1]), "over 90%"]
+    group = pd.Series(pd.cut(agreement, edges, labels=names))
     _, axes = plt.subplots()
     for name, colour, marker in (
         ("one rater", NEITHER, "s"), ("baseline", BASELINE, "D"), ("network", MODEL, "o"),
     ):  # fmt: skip
-        shares = table.groupby(group, observed=False)[name].mean()
+        shares = pd.Series(np.asarray(right[name])).groupby(group, observed=False).mean()
         axes.plot(range(len(names)), shares, color=colour, marker=marker, label=name)
     counts = group.value_counts().reindex(names)
     axes.set_xticks(range(len(names)), [f"{name}\n{counts[name]} texts" for name in names])

@@ -13,6 +13,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import Any
 
@@ -140,25 +141,34 @@ def _learn_merges(
     pairs: Counter[tuple[str, str]] = Counter()
     places: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
 
-    def count(number: int, sign: int) -> None:
+    def count(number: int, sign: int) -> set[tuple[str, str]]:
+        found = set(zip(spelled[number], spelled[number][1:], strict=False))
         for pair in zip(spelled[number], spelled[number][1:], strict=False):
             pairs[pair] += sign * frequency[number]
+        for pair in found:
             places[pair].add(number)
+        return found
 
     for number in range(len(spelled)):
         count(number, 1)
+    queue = [(-times, pair) for pair, times in pairs.items()]
+    heapify(queue)
     merges: list[tuple[str, str]] = []
-    while pairs and len(merges) < room:
-        most = max(pairs.values())
-        if most < rarest:
+    while queue and len(merges) < room:
+        times, best = heappop(queue)
+        if -times != pairs[best]:
+            continue  # it has changed since, and stands in the queue with its new count, too
+        if -times < rarest:
             break
-        best = min(pair for pair, times in pairs.items() if times == most)
         merges.append(best)
+        changed = set()
         for number in places.pop(best):
-            count(number, -1)
+            changed |= count(number, -1)
             spelled[number] = _joined(spelled[number], best)
-            count(number, 1)
+            changed |= count(number, 1)
         del pairs[best]
+        for pair in changed - {best}:
+            heappush(queue, (-pairs[pair], pair))
     return merges
 
 

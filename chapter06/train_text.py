@@ -210,8 +210,8 @@ def load_checkpoint(folder: Path, job: dict[str, Any]) -> dict[str, Any] | None:
         left_by = state["job"]
     except Exception as error:  # torch has no common class for what a broken file raises
         raise CheckpointError(
-            f"the checkpoint {CHECKPOINT} ({path.stat().st_size} bytes) cannot be read: "
-            f"{type(error).__name__}. {remedy}"
+            f"the checkpoint {CHECKPOINT} ({path.stat().st_size} bytes) cannot be read "
+            f"({type(error).__name__}). {remedy}"
         ) from error
     for name, value in job.items():
         if left_by.get(name) != value:
