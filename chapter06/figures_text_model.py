@@ -47,12 +47,12 @@ def learning_curve(epochs: pd.DataFrame, resumed_after: int, title: str) -> None
     for column, colour in (("train_loss", NEITHER), ("validation_loss", MODEL)):
         left.plot(epochs[column], "o-", color=colour, markersize=4)
     last = epochs.iloc[-1]
-    for column, name, colour in (
-        ("train_loss", "training", NEITHER),
-        ("validation_loss", "validation", MODEL),
+    for column, name, colour, offset in (
+        ("train_loss", "training", NEITHER, 8),
+        ("validation_loss", "validation", MODEL, -16),
     ):
         left.annotate(
-            name, (epochs.index[-1], last[column]), xytext=(0, 8),
+            name, (epochs.index[-1], last[column]), xytext=(0, offset),
             textcoords="offset points", ha="right", color=colour,
         )  # fmt: skip
     right.plot(epochs["validation_f1"], "o-", color=MODEL, markersize=4)

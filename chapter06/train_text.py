@@ -226,8 +226,16 @@ def load_checkpoint(folder: Path, job: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def train(options: argparse.Namespace) -> OpinionModel:
-    """Train until the epochs are over or patience is, and return the model of the best epoch."""
+    """Train until the epochs are over or patience is, and return the model of the best epoch.
+
+    Raises:
+        DataError: a channel is missing or holds something else.
+        CheckpointError: there is a checkpoint, and training cannot go on from it.
+    """
     lines = {name: read_lines(getattr(options, name)) for name in ("train", "validation")}
+    job = _fingerprint(options)
+    state = load_checkpoint(options.checkpoint_dir, job)  # a broken one costs no more time
+
     tokenizer = Tokenizer.train((each["text"] for each in lines["train"]), options.vocabulary)
     settings = Settings(len(tokenizer.tokens), width=options.width, dropout=options.dropout)
     data = {name: encode(each, tokenizer, settings.longest) for name, each in lines.items()}
@@ -237,8 +245,6 @@ def train(options: argparse.Namespace) -> OpinionModel:
     torch.manual_seed(options.seed)
     network = OpinionNetwork(settings)
     optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate)
-    job = _fingerprint(options)
-    state = load_checkpoint(options.checkpoint_dir, job)
     if state is None:
         state = {"job": job, "epoch": 0, "best_f1": -1.0, "best_epoch": 0, "best": {}}
         print(f"a new start: {len(data['train'].rows)} texts, {settings.vocabulary} tokens")
