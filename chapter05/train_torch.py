@@ -103,6 +103,8 @@ def seed_everything(seed: int) -> None:
     np.random.seed(seed)
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True)
+    # Layers this small are not worth dividing among processors: one thread is the fastest.
+    torch.set_num_threads(1)
     # Moments of dead units fade into numbers too small for a processor to add quickly.
     torch.set_flush_denormal(True)
 
