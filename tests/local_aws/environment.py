@@ -52,6 +52,9 @@ def variables(
         "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(_CLIENT_FILES / "sagemaker.yaml"),
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "SAGEMAKER_MLFLOW_CUSTOM_ENDPOINT": endpoint,
+        # Under the address of the endpoint there is no page to view a run on.
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "PYTHONPATH": str(_CLIENT_FILES),
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",

@@ -41,7 +41,7 @@ from .errors import AWSError, not_implemented
 from .retired import refuse_if_retired
 from .validation import validate
 
-__all__ = ["AWSError", "Call", "Gateway", "Relayed", "controls", "handles"]
+__all__ = ["AWSError", "Call", "Gateway", "Passage", "Relayed", "controls", "handles", "passes"]
 
 # The name that requests are signed with, where it is not the name of the one service behind it.
 _SIGNED_AS = {
@@ -75,10 +75,14 @@ _THROTTLING = {
     "sts": ("Throttling", "Rate exceeded", 400),
 }
 
+# What is no operation of a service's model: a header, and the service it is a request to.
+_PASSED = {"HTTP_X_SM_MLFLOW_APP_ARN": "sagemaker"}
+
 Handler = Callable[["Call"], Any]
 Start = Callable[[str, list[tuple[str, str]]], Any]
 _handlers: dict[tuple[str, str], Handler] = {}
 _controls: dict[str, Callable[[dict[str, str]], Any]] = {}
+_passages: dict[str, Callable[[Passage], Relayed]] = {}
 _known_services = frozenset(get_session().get_available_services())
 _looked_for: set[str] = set()
 
@@ -111,6 +115,19 @@ def controls(path: str) -> Callable[[Handler], Handler]:
     return register
 
 
+def passes(header: str) -> Callable[[Handler], Handler]:
+    """Decorator: this function answers the requests with this header (`HTTP_…`, see `_PASSED`).
+
+    It gets a `Passage`, returns the whole response and writes the journal.
+    """
+
+    def register(function: Handler) -> Handler:
+        _passages[header] = function
+        return function
+
+    return register
+
+
 def _handler_of(service: str, operation: str) -> Handler | None:
     """The registered executor; the service's module is imported when it is first asked for."""
     if service not in _looked_for:
@@ -133,6 +150,16 @@ class Relayed:
     status: int
     headers: list[tuple[str, str]]
     body: Iterable[bytes]
+
+
+@dataclass
+class Passage:
+    """A signed request that is no operation of a service's model."""
+
+    region: str
+    caller: str
+    environ: dict[str, Any]
+    body: bytes
 
 
 @dataclass
@@ -239,6 +266,12 @@ class Gateway:
         if caller is None:
             message = "The AWS Access Key Id you provided does not exist in our records."
             return _refuse(environ, start_response, signing_name, message)
+        for header, service in _PASSED.items():
+            if header in environ:
+                _handler_of(service, "")  # imports the executor
+                relayed = _passages[header](Passage(region, caller, environ, _read_body(environ)))
+                start_response(f"{relayed.status} ", relayed.headers)
+                return relayed.body
         return self._answer(environ, start_response, region, signing_name, caller)
 
     def _answer(
