@@ -35,6 +35,7 @@ _LISTINGS: dict[str, list[tuple[str, str]]] = {
         ("list_endpoint_configs", "EndpointConfigs[].EndpointConfigName"),
         ("list_models", "Models[].ModelName"),
         ("list_feature_groups", "FeatureGroupSummaries[].FeatureGroupName"),
+        ("list_mlflow_apps", "Summaries[].Name"),
         (
             "list_training_jobs",
             "TrainingJobSummaries[?TrainingJobStatus=='InProgress'].TrainingJobName",
