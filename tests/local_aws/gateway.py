@@ -76,7 +76,10 @@ _THROTTLING = {
 }
 
 # What is no operation of a service's model: a header, and the service it is a request to.
-_PASSED = {"HTTP_X_SM_MLFLOW_APP_ARN": "sagemaker"}
+_PASSED = {
+    "HTTP_X_SM_MLFLOW_APP_ARN": "sagemaker",
+    "HTTP_X_MLFLOW_SM_TRACKING_SERVER_ARN": "sagemaker",
+}
 
 Handler = Callable[["Call"], Any]
 Start = Callable[[str, list[tuple[str, str]]], Any]
@@ -116,7 +119,7 @@ def controls(path: str) -> Callable[[Handler], Handler]:
 
 
 def passes(header: str) -> Callable[[Handler], Handler]:
-    """Decorator: this function answers the requests with this header (`HTTP_…`, see `_PASSED`).
+    """Decorator: this function answers the requests with a header (`HTTP_…`, one of `_PASSED`).
 
     It gets a `Passage`, returns the whole response and writes the journal.
     """

@@ -48,7 +48,7 @@ def create(call: Call) -> dict[str, Any]:
     app = App(call, arn(call, "mlflow-app", f"app-{_new_id()}"))
     set_tags(app.arn, params.get("Tags"))
     APPS[app.arn] = app
-    app.deploy("Creating", "Created", "CreateFailed")
+    app.deploy(app.artifacts, "Creating", "Created", "CreateFailed")
     return {"Arn": app.arn}
 
 
@@ -93,8 +93,7 @@ def update(call: Call) -> dict[str, Any]:
         _refuse_taken_name(call, params["Name"])
     app.update({name: params[name] for name in ("Name", *_SETTINGS) if name in params})
     if params.get("ArtifactStoreUri", app.artifacts) != app.artifacts:
-        app.artifacts = params["ArtifactStoreUri"]
-        app.deploy("Updating", "Updated", "UpdateFailed")
+        app.deploy(params["ArtifactStoreUri"], "Updating", "Updated", "UpdateFailed")
     return {"Arn": app.arn}
 
 
@@ -135,6 +134,13 @@ def answer(passage: Passage) -> Relayed:
         milliseconds=1000 * (time.perf_counter() - started),
     )
     return relayed
+
+
+@passes("HTTP_X_MLFLOW_SM_TRACKING_SERVER_ARN")
+def answer_for_server(passage: Passage) -> Relayed:
+    """Refuse: there are no tracking servers (CreateMlflowTrackingServer answers 501), only apps."""
+    resource = passage.environ["HTTP_X_MLFLOW_SM_TRACKING_SERVER_ARN"]
+    return _refused(f"There is no {resource}: the offline AWS has MLflow apps only.")
 
 
 @account.on_reset
@@ -242,11 +248,15 @@ class App:
         with self._lock:
             self._state |= settings | {"Status": "Updated", "LastModifiedTime": account.now()}
 
-    def deploy(self, during: str, after: str, failed: str) -> None:
-        """Start a server and let it take over; the statuses during, after, and if it fails."""
+    def deploy(self, artifacts: str, during: str, after: str, failed: str) -> None:
+        """Start a server and let it take over; the statuses during, after, and if it fails.
+
+        Args:
+            artifacts: where experiments that are made from now on put theirs.
+        """
         self._settle(during)
         self._job = Job(self.name, self.region, status=during, failed=failed)
-        self._job.start(lambda job: self._deploy(job, after, failed))
+        self._job.start(lambda job: self._deploy(job, artifacts, after, failed))
 
     def request(self, passage: Passage) -> Relayed:
         """Hand a request to the server."""
@@ -276,9 +286,9 @@ class App:
             server.stop()
         self._closing.close()
 
-    def _deploy(self, job: Job, after: str, failed: str) -> None:
+    def _deploy(self, job: Job, artifacts: str, after: str, failed: str) -> None:
         database = self._store / "mlflow.db"
-        server = TrackingServer(self.region, self.name, database, self.artifacts)
+        server = TrackingServer(self.region, self.name, database, artifacts)
         is_up = False
         try:
             is_up = server.start(job.stop_requested)
@@ -287,6 +297,7 @@ class App:
             with self._lock:
                 if is_up and not self._is_closed:
                     replaced, self._server = self._server, server
+                    self.artifacts = artifacts
             if replaced:
                 replaced.stop()
             self._settle(after if is_up else failed)
