@@ -187,6 +187,17 @@ def back_propagate(weights: list[ndarray], x: ndarray, y: ndarray) -> list[ndarr
     return [x.T @ at_hidden, at_hidden.sum(0), hidden.T @ at_scores, at_scores.sum(0)]
 
 
+def train_network(
+    weights: list[ndarray], x: ndarray, y: ndarray, step: float, steps: int
+) -> list[list[ndarray]]:
+    """The weights after each step, the first as given; all rows take part in every step."""
+    path = [weights]
+    for _ in range(steps):
+        gradient = back_propagate(path[-1], x, y)
+        path.append([w - step * slope for w, slope in zip(path[-1], gradient, strict=True)])
+    return path
+
+
 def gradient_error(
     gradient: list[ndarray], weights: list[ndarray], x: ndarray, y: ndarray, nudge: float = 1e-6
 ) -> float:
