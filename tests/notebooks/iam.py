@@ -363,6 +363,8 @@ def _named_resources(
     for name in ("budget", "newbudget"):
         if isinstance(values.get(name), dict):
             values.setdefault("budgetname", values[name].get("BudgetName"))
+    if entry["operation"] == "CreateMlflowApp":
+        values["mlflowappid"] = "app-*"  # AWS chooses the id, and the name is no part of the ARN
     if isinstance(values.get("queueurl"), str):
         values.setdefault("queuename", values["queueurl"].rpartition("/")[2])
     if prefix == "cloudwatch" and values.get("alarmnames"):
@@ -662,6 +664,7 @@ _RANDOM = re.compile(
     r"20\d{6}T?-?\d{6,9}|20\d\d-\d\d-\d\d[-T]\d\d[-:]\d\d[-:]\d\d(-\d{1,3})?|\d{8,}"
     r"|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
     r"|(?<![0-9a-zA-Z])(?=[0-9a-f]*\d)[0-9a-f]{6,}(?![0-9a-zA-Z])"
+    r"|(?<=mlflow-app/app-)[A-Z2-7]{12}"
 )
 
 

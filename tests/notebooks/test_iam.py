@@ -105,6 +105,17 @@ def allow(actions: str | list[str], resources: str | list[str], **more: Any) -> 
             },
         ),
         (
+            call("sagemaker", "CreateMlflowApp", Name="m", Tags=[{"Key": "k"}]),
+            {
+                Need("sagemaker:CreateMlflowApp", ARN.format("sagemaker", "mlflow-app/app-*")),
+                Need("sagemaker:AddTags", ARN.format("sagemaker", "mlflow-app/app-*")),
+            },
+        ),
+        (
+            call("sagemaker", "CallMlflowAppApi", Arn=ARN.format("sagemaker", "mlflow-app/app-A")),
+            {Need("sagemaker:CallMlflowAppApi", ARN.format("sagemaker", "mlflow-app/app-A"))},
+        ),
+        (
             call("sagemaker-runtime", "InvokeEndpoint", EndpointName="e"),
             {Need("sagemaker:InvokeEndpoint", ARN.format("sagemaker", "endpoint/e"))},
         ),
@@ -382,11 +393,19 @@ def test_the_least_policy_passes_and_holds_no_name_of_this_run() -> None:
             Tags=[{"Key": "project"}],
         ),
         call("logs", "PutLogEvents", logGroupName="/aws/sagemaker/TrainingJobs", logStreamName="a"),
+        call("sagemaker", "CreateMlflowApp", Name="flights"),
+        call(
+            "sagemaker",
+            "CallMlflowAppApi",
+            Arn=ARN.format("sagemaker", "mlflow-app/app-6UCX73SMHZCF"),
+        ),
     ]
     least = least_policy(needs(journal))
     document = json.dumps(least)
     assert check(document, journal) == []
     assert "0a1b2c3d" not in document and "123456789012" not in document
-    assert "20261122" not in document
-    again = json.loads(json.dumps(journal).replace("0a1b2c3d", "9f8e7d6c"))
+    assert "20261122" not in document and "6UCX73SMHZCF" not in document
+    again = json.loads(
+        json.dumps(journal).replace("0a1b2c3d", "9f8e7d6c").replace("6UCX73SMHZCF", "ANFQ3RACFV2G")
+    )
     assert check(document, again) == []
