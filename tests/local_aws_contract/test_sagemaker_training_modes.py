@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore.exceptions import ClientError
 
-from .sagemaker_help import BUCKET, SKLEARN, SageMaker, channel, unpacked, wait_for
+from .sagemaker_help import BUCKET, ROLE, SKLEARN, SageMaker, channel, unpacked, wait_for
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 SPOT = {
@@ -203,6 +203,38 @@ raise ValueError("lost")
         hyperparameters, request = scripted(sagemaker, script, CheckpointConfig=kept)
         assert sagemaker.train("fails", hyperparameters, **request)["TrainingJobStatus"] == "Failed"
         assert sagemaker.keys("checkpoints/") == ["checkpoints/last"]
+
+
+class TestTensorBoard:
+    def test_files_go_to_the_jobs_own_place(self, sagemaker):
+        script = """
+import pathlib
+folder = pathlib.Path("/opt/ml/output/tensorboard/run")
+folder.mkdir(parents=True)
+(folder / "events.out.tfevents.1").write_bytes(b"events")
+"""
+        kept = {"S3OutputPath": f"s3://{BUCKET}/board"}
+        hyperparameters, request = scripted(sagemaker, script, TensorBoardOutputConfig=kept)
+        job = sagemaker.train("drawn", hyperparameters, **request)
+        assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+        key = "board/drawn/tensorboard-output/run/events.out.tfevents.1"
+        assert sagemaker.keys("board/") == [key]
+        assert sagemaker.read(f"s3://{BUCKET}/{key}") == b"events"
+
+
+class TestWithoutAModel:
+    def test_completes_and_leaves_nothing_to_deploy(self, sagemaker):
+        hyperparameters, request = scripted(sagemaker, "print('forgot to save')")
+        job = sagemaker.train("forgetful", hyperparameters, **request)
+        assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+        artifact = job["ModelArtifacts"]["S3ModelArtifacts"]
+        assert artifact.endswith("forgetful/output/model.tar.gz")
+        with pytest.raises(ClientError, match=f"Could not find model data at {artifact}"):
+            sagemaker.client.create_model(
+                ModelName="m",
+                PrimaryContainer={"Image": SKLEARN, "ModelDataUrl": artifact},
+                ExecutionRoleArn=ROLE,
+            )
 
 
 class TestManagedSpot:

@@ -17,7 +17,7 @@ from ...logs import LogStream
 from ...processes import Outcome
 from ...storage import S3Location
 from . import inputs, runner
-from .checkpoints import Checkpoints
+from .checkpoints import Checkpoints, MirroredFolder, tensorboard_files
 from .pipes import Pipe
 from .training_metrics import MetricReader
 
@@ -34,6 +34,7 @@ class Instance:
         command: what was run, as the log shows it.
         log: what it printed.
         checkpoints: None if the job keeps none.
+        mirrored: the folders that go to S3 while it runs, checkpoints among them.
     """
 
     def __init__(
@@ -59,6 +60,10 @@ class Instance:
         self.log = runner.JobLog(self.ml, logs, escape=True, on_line=metrics.read)
         kept = request.get("CheckpointConfig")
         self.checkpoints = Checkpoints(kept, self.ml, settings.job_name) if kept else None
+        self.mirrored: list[MirroredFolder] = [self.checkpoints] if self.checkpoints else []
+        board = request.get("TensorBoardOutputConfig")
+        if board:
+            self.mirrored.append(tensorboard_files(board, self.ml, settings.job_name))
 
     @property
     def is_algorithm(self) -> bool:

@@ -203,13 +203,13 @@ class TrainingJob:
         with futures.ThreadPoolExecutor(len(attempt.instances)) as pool:
             running = [pool.submit(each.run, seconds, halt) for each in attempt.instances]
             while futures.wait(running, _POLL_SECONDS, futures.FIRST_EXCEPTION).not_done:
-                attempt.send_checkpoints()
+                attempt.send_files()
                 if interrupted_once and attempt.checkpoints_sent:
                     attempt.interrupted = True
                 failed = any(each.done() and _went_wrong(each) for each in running)
                 if failed or attempt.interrupted or self._stopping:
                     halt.set()
-        attempt.send_checkpoints(settled=False)
+        attempt.send_files(settled=False)
         return [each.result() for each in running]
 
     def _settings(self, count: int, rank: int) -> TrainingSettings:
@@ -321,11 +321,11 @@ class _Attempt:
         """How many files have gone to S3."""
         return sum(each.checkpoints.saved for each in self.instances if each.checkpoints)
 
-    def send_checkpoints(self, *, settled: bool = True) -> None:
+    def send_files(self, *, settled: bool = True) -> None:
         """Copy what the instances have newly written."""
         for instance in self.instances:
-            if instance.checkpoints:
-                instance.checkpoints.send(settled=settled)
+            for folder in instance.mirrored:
+                folder.send(settled=settled)
 
 
 def _went_wrong(run: futures.Future[Outcome]) -> bool:
