@@ -266,12 +266,13 @@ class App:
             path = f"{path}?{environ['QUERY_STRING']}"
         headers = {"Content-Type": environ.get("CONTENT_TYPE", "")}
         headers["Accept"] = environ.get("HTTP_ACCEPT", "")
+        if server is None:
+            return _refused(f"The MLflow app {self.arn} is {self.status}.")
         try:
-            assert server is not None
             return server.request(environ["REQUEST_METHOD"], path, passage.body, headers)
         except (OSError, http.client.HTTPException) as error:
-            last = server.last_line if server else "it was deleted"
-            return _refused(f"MLflow of {self.arn} does not answer ({error}): {last}")
+            reason = f"MLflow of {self.arn} does not answer ({error}); delete the app and make it"
+            return _refused(f"{reason} anew. The last it wrote: {server.last_line}")
 
     def close(self) -> None:
         """End the server, also one that is starting, and remove the experiments."""
