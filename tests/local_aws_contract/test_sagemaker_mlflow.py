@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from importlib import metadata
 from types import SimpleNamespace
@@ -24,7 +26,7 @@ from .sagemaker_help import BUCKET, ROLE, SageMaker, wait_for
 
 APP = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-app/app-A"
 STORE = f"s3://{BUCKET}/experiments"
-_VARIABLES = ("AWS_", "SAGEMAKER_", "MLFLOW_")
+_VARIABLES = ("AWS_", "SAGEMAKER_", "MLFLOW_", "NO_PROXY", "no_proxy")
 
 # What a training job of a reader's would do: it knows the ARN, and nothing else.
 _SCRIPT = """
@@ -159,6 +161,14 @@ class TestTracking:
         assert {entry["params"]["Arn"] for entry in calls} == {tracked.arn}
         assert "/api/2.0/mlflow/runs/create" in {entry["params"]["Path"] for entry in calls}
 
+    def test_the_server_itself_hears_nobody_but_the_gateway(self, tracked):
+        (pid,) = servers(tracked.sagemaker.aws)
+        (listening,) = psutil.Process(pid).net_connections("tcp")
+        assert listening.laddr.ip == "127.0.0.1"
+        url = f"http://127.0.0.1:{listening.laddr.port}/version"
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(url, timeout=10)
+
     def test_an_update_keeps_the_runs_and_moves_what_comes(self, tracked):
         tracked.client.update_mlflow_app(
             Arn=tracked.arn, Name="renamed", ArtifactStoreUri=f"s3://{BUCKET}/moved"
@@ -182,7 +192,9 @@ class TestTracking:
         assert len(servers(aws)) == 1
         assert tracked.client.delete_mlflow_app(Arn=tracked.arn)["Arn"] == tracked.arn
         assert not servers(aws)
-        with pytest.raises(tracked.mlflow.MlflowException, match="There is no MLflow app"):
+        with pytest.raises(
+            tracked.mlflow.MlflowException, match="PERMISSION_DENIED: There is no MLflow app"
+        ):
             tracked.mlflow.search_runs([tracked.experiment])
         for operation in ("describe", "update", "delete"):
             with pytest.raises(ClientError, match="ResourceNotFound"):
@@ -246,6 +258,17 @@ class TestRefusals:
         mlflow.set_tracking_uri(f"arn:aws:sagemaker:us-east-1:123456789012:{kind}")
         with pytest.raises(mlflow.MlflowException, match=f"There is no .*{kind}"):
             mlflow.search_experiments()
+
+    def test_an_app_whose_server_dies_at_its_start(self, aws, client, client_environment):
+        arn = create(client)
+        for pid in wait_for(lambda: servers(aws), bool):
+            psutil.Process(pid).kill()
+        assert settled(client, arn)["Status"] == "CreateFailed"
+        mlflow = import_mlflow()
+        mlflow.set_tracking_uri(arn)
+        with pytest.raises(mlflow.MlflowException, match="is CreateFailed"):
+            mlflow.search_experiments()
+        client.delete_mlflow_app(Arn=arn)
 
     def test_a_reset_ends_mlflow(self, aws, client):
         create(client)

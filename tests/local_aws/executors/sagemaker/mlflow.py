@@ -184,9 +184,9 @@ def _check_settings(params: dict[str, Any]) -> None:
         raise only_here("SageMaker domains (DefaultDomainIdList)")
 
 
-def _refused(reason: str) -> Relayed:
+def _refused(reason: str, code: str = "PERMISSION_DENIED") -> Relayed:
     # MLflow's client reports this status at once; it would repeat a request after a 5xx.
-    body = json.dumps({"message": reason}).encode()
+    body = json.dumps({"error_code": code, "message": reason}).encode()
     kind = "application/json"
     headers = [("Content-Type", kind), ("Content-Length", str(len(body)))]
     return Relayed(403, headers, [body])
@@ -272,7 +272,9 @@ class App:
             return server.request(environ["REQUEST_METHOD"], path, passage.body, headers)
         except (OSError, http.client.HTTPException) as error:
             reason = f"MLflow of {self.arn} does not answer ({error}); delete the app and make it"
-            return _refused(f"{reason} anew. The last it wrote: {server.last_line}")
+            return _refused(
+                f"{reason} anew. The last it wrote: {server.last_line}", "INTERNAL_ERROR"
+            )
 
     def close(self) -> None:
         """End the server, also one that is starting, and remove the experiments."""
