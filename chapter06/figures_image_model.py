@@ -71,7 +71,7 @@ def misread(images: np.ndarray, truth: np.ndarray, said: np.ndarray, title: str)
 
 
 def transfer(shares: Mapping[str, Mapping[int, Sequence[float]]], title: str) -> None:
-    """Draw the share of new digits read by the examples of each; a point a seed, a line the mean."""
+    """Draw the share of new digits read by examples of each: a point a seed, a line the mean."""
     _, axes = plt.subplots(figsize=(7.2, 3.4))
     for colour, (name, by_count) in zip(_COLOURS, shares.items(), strict=False):
         for count, values in by_count.items():
