@@ -9,7 +9,7 @@ import importlib
 import sys
 
 _ALL = ["server", "s3", "training", "endpoint", "athena", "firehose", "stepfunctions", "glue"]
-_ALL += ["features", "tabular", "tuning", "notebook"]
+_ALL += ["features", "tabular", "tuning", "builtins", "instances", "notebook"]
 
 
 def main(names: list[str]) -> int:
