@@ -26,7 +26,7 @@ CONTENT_TYPES = (
     "csv", "libsvm", "parquet", "recordio-protobuf", "text/csv", "text/libsvm", "text/x-libsvm",
     "application/x-parquet", "application/x-recordio-protobuf",
 )  # fmt: skip
-_THREADS = 2
+_THREADS = 1
 # Metrics of the container's own, computed from labels; the others are XGBoost's.
 _COMPUTED = {
     "accuracy", "balanced_accuracy", "f1", "f1_binary", "f1_macro", "mse", "precision",
