@@ -16,8 +16,8 @@ from ...logs import LogStream
 from ...processes import Outcome
 
 _PIP_STUB = Path(containers.__file__).parent / "pip_stub"
-# The same number of threads everywhere, since sums of floats depend on it; and one, since jobs share
-# the machine: threads of several jobs that wait for each other cost more than they bring.
+# The same number of threads everywhere, since sums of floats depend on it; and one, since jobs
+# share the machine: threads of several jobs that wait for each other cost more than they bring.
 _FIXED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 # Variables that a process has here and a container on AWS has not. The SDK's start script prints
 # all variables; these lines are left out of the log.
