@@ -8,6 +8,9 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.local_aws import account, identity
+from tests.local_aws.executors.stepfunctions import calls
+
 from .test_lambda import ROLE, make, wait_for
 
 ACCOUNT = "123456789012"
@@ -398,6 +401,23 @@ def test_an_execution_is_stopped_while_a_function_runs(aws):
     client.stop_execution(executionArn=started)
     assert client.describe_execution(executionArn=started)["status"] == "ABORTED"
     assert history(aws, started)[-1]["type"] == "ExecutionAborted"
+
+
+def test_a_client_that_a_reset_overtook_is_not_used_again(monkeypatch):
+    monkeypatch.setenv("MOTO_PORT", "1")
+    made = calls._new_client
+
+    def overtaken(*asked):
+        client = made(*asked)
+        identity.close_all()
+        return client
+
+    with monkeypatch.context() as patched:
+        patched.setattr(calls, "_new_client", overtaken)
+        void = calls.client("lambda", "us-east-1", account.EXECUTION_ROLE_ARN)
+    valid = calls.client("lambda", "us-east-1", account.EXECUTION_ROLE_ARN)
+    assert valid is not void
+    assert valid is calls.client("lambda", "us-east-1", account.EXECUTION_ROLE_ARN)
 
 
 def test_a_task_times_out(aws):

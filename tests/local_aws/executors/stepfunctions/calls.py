@@ -15,8 +15,8 @@ from botocore.model import Shape, StructureShape
 from ... import account, identity
 from .catalog import Integration
 
-# (region, service, role) -> boto3 client, for as long as the account lives
-_clients: dict[tuple[str, str, str], Any] = account.table()
+# (region, service, role) -> boto3 client and its access key, for as long as the account lives
+_clients: dict[tuple[str, str, str], tuple[Any, str]] = account.table()
 _lock = threading.Lock()
 _SESSION = "StepFunctions"
 
@@ -27,14 +27,15 @@ def client(service: str, region: str, role_arn: str) -> Any:
     Raises:
         RuntimeError: the role is gone.
     """
+    kept = region, service, role_arn
     with _lock:
-        known = _clients.get((region, service, role_arn))
-        if known is None:
-            known = _clients[region, service, role_arn] = _new_client(service, region, role_arn)
-        return known
+        # A client takes a moment to make; if the account was reset meanwhile, its key is void.
+        if kept not in _clients or account.caller_of(_clients[kept][1]) is None:
+            _clients[kept] = _new_client(service, region, role_arn)
+        return _clients[kept][0]
 
 
-def _new_client(service: str, region: str, role_arn: str) -> Any:
+def _new_client(service: str, region: str, role_arn: str) -> tuple[Any, str]:
     import boto3
     from botocore.config import Config
 
@@ -49,7 +50,7 @@ def _new_client(service: str, region: str, role_arn: str) -> Any:
         read_timeout=900,
         max_pool_connections=40,
     )
-    return boto3.Session().client(
+    made = boto3.Session().client(
         service,
         region_name=region,
         endpoint_url=f"http://127.0.0.1:{os.environ['MOTO_PORT']}",
@@ -58,6 +59,7 @@ def _new_client(service: str, region: str, role_arn: str) -> Any:
         aws_session_token="offline",
         config=config,
     )
+    return made, key
 
 
 # What a right is called, where it is not called as the operation.
