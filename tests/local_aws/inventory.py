@@ -74,9 +74,12 @@ _LISTINGS: dict[str, list[tuple[str, str]]] = {
     "iam": [
         ("list_roles", "Roles[?!contains(Path, 'service-role')].RoleName"),
         ("list_users", "Users[].UserName"),
-        ("list_policies", "Policies[?starts_with(Arn, 'arn:aws:iam::1')].PolicyName"),
+        ("list_policies", "Policies[].PolicyName"),
     ],
 }
+
+# What a listing is asked for: budgets by account, whoever asks, and no policies of AWS's own.
+_ASKED = {"describe_budgets": {"AccountId": ACCOUNT_ID}, "list_policies": {"Scope": "Local"}}
 
 # AWS makes these groups for a service, not for a job, and shares them between all jobs: whoever
 # cleans up removes the streams of the own jobs and leaves the group.
@@ -109,8 +112,7 @@ def take(client: Callable[[str], Any], services: list[str] | None = None) -> dic
 
 
 def _list(client: Any, operation: str, expression: str) -> list[str]:
-    # Budgets are asked for by account, whoever asks.
-    which = {"AccountId": ACCOUNT_ID} if operation == "describe_budgets" else {}
+    which = _ASKED.get(operation, {})
     if client.can_paginate(operation):
         pages = client.get_paginator(operation).paginate(**which)
     else:

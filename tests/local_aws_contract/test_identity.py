@@ -9,6 +9,8 @@ import sys
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.local_aws.inventory import take
+
 ACCOUNT = "123456789012"
 ROLE_NAME = "AmazonSageMaker-ExecutionRole-20260101T000000"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/service-role/{ROLE_NAME}"
@@ -158,6 +160,12 @@ def test_managed_policies_of_aws_can_be_attached(iam, worker):
 def test_local_policies_are_listed_alone(iam):
     assert iam.list_policies(Scope="Local")["Policies"] == []
     assert iam.list_policies(Scope="AWS", MaxItems=5)["Policies"]
+
+
+def test_the_inventory_names_own_policies_alone(aws, iam):
+    iam.create_policy(PolicyName="own", PolicyDocument=document(allow("s3:GetObject")))
+    iam.list_policies(Scope="AWS")  # puts AWS's own into moto's account
+    assert take(aws.client, ["iam"]) == {"iam list_policies": ["own"]}
 
 
 def test_simulation_of_inline_policies(iam, worker):
