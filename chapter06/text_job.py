@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import tarfile
 import tempfile
@@ -12,12 +11,6 @@ import boto3
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = ("train_text.py", "text_model.py", "inference.py")
-
-
-def quiet_sdk() -> None:
-    """Show of the SageMaker SDK's log only errors; what a job prints is read from its own log."""
-    for name in ("sagemaker", "sagemaker.config", "sagemaker.core.resources"):
-        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def copy_scripts(folder: Path) -> Path:

@@ -1,10 +1,9 @@
-"""Read the log of a training job of the XGBoost algorithm: while it runs, and afterwards."""
+"""Read the log of a training job, and of the XGBoost algorithm its boosting rounds."""
 
 from __future__ import annotations
 
 import logging
 import re
-import sys
 from collections.abc import Iterable
 
 import boto3
@@ -16,39 +15,10 @@ _ROUND = re.compile(r"\[(\d+)\](?:#011|\t)(\S.*)")
 _METRIC = re.compile(r"(?:#011|\t|^)([^:#\t]+):([-+.\deE]+|nan|inf)")
 
 
-class RoundPrinter(logging.Handler):
-    """Prints every `every`-th boosting round of what the SDK passes on of a job's log."""
-
-    def __init__(self, every: int) -> None:
-        super().__init__(logging.INFO)
-        self._every = every
-        # Kept, because the SDK's progress display replaces sys.stdout for as long as it is shown.
-        self._output = sys.stdout
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print the record if it is the line of such a round."""
-        found = _ROUND.search(record.getMessage())
-        if found and int(found[1]) % self._every == 0:
-            values = _METRIC.findall(found[2])
-            metrics = "  ".join(f"{name} {float(value):.3f}" for name, value in values)
-            print(f"round {found[1]:>3}  {metrics}", file=self._output, flush=True)
-
-
-def show_rounds(every: int = 10) -> None:
-    """Show every `every`-th round of the training jobs to come, and of the rest only errors.
-
-    The SDK logs each step that it takes and each line of a job; both are of use when something
-    goes wrong, and a distraction else. Raises ValueError unless `every` is positive.
-    """
-    if every < 1:
-        raise ValueError(f"every must be 1 or more, got {every}")
-    logging.getLogger().setLevel(logging.WARNING)
-    logging.getLogger("sagemaker").setLevel(logging.ERROR)
-    logging.getLogger("sagemaker.config").setLevel(logging.ERROR)
-    followed = logging.getLogger("sagemaker.core.resources")
-    followed.setLevel(logging.INFO)
-    followed.propagate = False
-    followed.handlers = [RoundPrinter(every)]
+def quiet_sdk() -> None:
+    """Show of the SageMaker SDK's log only errors; what a job prints is read from its own log."""
+    for name in ("sagemaker", "sagemaker.config", "sagemaker.core.resources"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def read_rounds(lines: Iterable[str]) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 import json
 import logging
 import sys
@@ -25,6 +24,7 @@ from moto import mock_aws
 CHAPTER = Path(__file__).resolve().parents[2] / "chapter06"
 PREFIX = "cloud-native-ml-ch06-01"
 BUCKET = f"{PREFIX}-123456789012-us-east-1"
+SDK_LOGGERS = ("sagemaker", "sagemaker.config", "sagemaker.core.resources")
 
 
 def load(name: str) -> ModuleType:
@@ -213,40 +213,21 @@ def test_log_without_rounds_is_refused() -> None:
 
 
 @pytest.fixture
-def loggers() -> Iterator[None]:
-    """Put back what `show_rounds` changes."""
-    names = (None, "sagemaker", "sagemaker.config", "sagemaker.core.resources")
-    known = [logging.getLogger(name) for name in names]
-    before = [(each.level, each.propagate, list(each.handlers)) for each in known]
+def levels() -> Iterator[None]:
+    """Put back what `quiet_sdk` changes."""
+    known = [logging.getLogger(name) for name in SDK_LOGGERS]
+    before = [each.level for each in known]
     yield
-    for each, (level, propagate, handlers) in zip(known, before, strict=True):
-        each.level, each.propagate, each.handlers = level, propagate, handlers
+    for each, level in zip(known, before, strict=True):
+        each.setLevel(level)
 
 
-def test_every_tenth_round_is_shown_and_nothing_else(
-    loggers: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shown = io.StringIO()
-    monkeypatch.setattr(sys, "stdout", shown)
-    training_log.show_rounds(every=10)
-    monkeypatch.undo()
-    sdk = logging.getLogger("sagemaker.core.resources")
-    for line in LINES:
-        sdk.info(f"job/algo-1-1795395626:\n{line}")
-    logging.getLogger("sagemaker.core.utils").info("Training Job Name: job")
-    expected = "round  10  train-auc 0.755  train-logloss 0.470  validation-auc 0.689\n"
-    assert shown.getvalue() == expected
-
-
-def test_showing_twice_does_not_print_twice(loggers: None) -> None:
-    training_log.show_rounds(5)
-    training_log.show_rounds(10)
-    assert len(logging.getLogger("sagemaker.core.resources").handlers) == 1
-
-
-def test_showing_every_zeroth_round_is_refused() -> None:
-    with pytest.raises(ValueError, match="every must be 1 or more, got 0"):
-        training_log.show_rounds(0)
+def test_of_the_sdk_only_errors_are_shown(levels: None, caplog: pytest.LogCaptureFixture) -> None:
+    training_log.quiet_sdk()
+    for name in SDK_LOGGERS:
+        logging.getLogger(name).info("a step")
+        logging.getLogger(name).error("a failure")
+    assert caplog.messages == ["a failure"] * len(SDK_LOGGERS)
 
 
 # -------------------------------------------------------------------------- storage and clean_up
