@@ -405,6 +405,7 @@ def test_an_execution_is_stopped_while_a_function_runs(aws):
 
 def test_a_client_that_a_reset_overtook_is_not_used_again(monkeypatch):
     monkeypatch.setenv("MOTO_PORT", "1")
+    monkeypatch.setattr(calls, "_clients", {})
     made = calls._new_client
 
     def overtaken(*asked):

@@ -27,12 +27,12 @@ def client(service: str, region: str, role_arn: str) -> Any:
     Raises:
         RuntimeError: the role is gone.
     """
-    kept = region, service, role_arn
     with _lock:
+        known = _clients.get((region, service, role_arn))
         # A client takes a moment to make; if the account was reset meanwhile, its key is void.
-        if kept not in _clients or account.caller_of(_clients[kept][1]) is None:
-            _clients[kept] = _new_client(service, region, role_arn)
-        return _clients[kept][0]
+        if known is None or account.caller_of(known[1]) is None:
+            known = _clients[region, service, role_arn] = _new_client(service, region, role_arn)
+        return known[0]
 
 
 def _new_client(service: str, region: str, role_arn: str) -> tuple[Any, str]:
